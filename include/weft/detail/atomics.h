@@ -1,0 +1,57 @@
+// The atomics that the lock-free protocols are written against.
+//
+// Each protocol is a template on a policy with these members, so that the very code that ships is also run under the
+// tests' explorer of interleavings, which supplies a policy of its own.
+//
+// heavy_barrier() is one half of an asymmetric pair: the rare side calls it, and the frequent side needs only
+// compiler_barrier(). It holds only where `asymmetric()` is true; elsewhere the frequent side calls a full fence.
+#pragma once
+
+#include <atomic>
+
+#include <weft/detail/config.h>
+
+namespace weft::detail {
+
+/// Whether membarrier(2) was granted to this process. Set once, before the first processor runs.
+extern std::atomic<bool> membarrier_granted;
+
+/// Makes every thread of the process pass a full barrier (membarrier(2), a few microseconds), or only this one where
+/// the kernel refuses and the frequent side fences for itself.
+void process_wide_barrier() noexcept;
+
+struct std_atomics {
+  template <class T>
+  using atomic = std::atomic<T>;
+
+  static void fence_seq_cst() noexcept {
+#if WEFT_TSAN
+    static std::atomic<int> line{0};
+    // seq_cst: ThreadSanitizer does not model fences; a read-modify-write orders as much here.
+    line.exchange(0, std::memory_order_seq_cst);
+#else
+    // seq_cst: orders the store before it against the load after it, whichever protocol calls.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
+  }
+  static void heavy_barrier() noexcept { process_wide_barrier(); }
+
+  /// The frequent side's half of the pair with heavy_barrier().
+  WEFT_INLINE static void light_barrier() noexcept {
+    // relaxed: written once before any processor runs; the thread's start published it.
+    if (membarrier_granted.load(std::memory_order_relaxed)) [[likely]] {
+      // seq_cst: a compiler barrier only; the processor's half is the heavy_barrier() of the rare side.
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+    } else {
+      fence_seq_cst();
+    }
+  }
+
+  static void pause() noexcept {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,45 @@
+// What the compiler can do, as a few macros that the other headers share.
+//
+// WEFT_SYMMETRIC_TRANSFER says whether `await_suspend` may return a handle and rely on a tail call. clang since 19 makes
+// it one always; g++ only when it optimises and no sanitizer is on. Without it every switch goes back to the worker's
+// loop (the trampoline, see transfer.h). g++ -O1 and -Og do not tell themselves apart from -O2: define it as 0 there.
+#pragma once
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WEFT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEFT_ASAN 1
+#endif
+#endif
+#ifndef WEFT_ASAN
+#define WEFT_ASAN 0
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define WEFT_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEFT_TSAN 1
+#endif
+#endif
+#ifndef WEFT_TSAN
+#define WEFT_TSAN 0
+#endif
+
+#ifndef WEFT_SYMMETRIC_TRANSFER
+#if defined(__clang__)
+#if __clang_major__ >= 19 || defined(__OPTIMIZE__)
+#define WEFT_SYMMETRIC_TRANSFER 1
+#else
+#define WEFT_SYMMETRIC_TRANSFER 0
+#endif
+#elif defined(__OPTIMIZE__) && !WEFT_ASAN && !WEFT_TSAN
+#define WEFT_SYMMETRIC_TRANSFER 1
+#else
+#define WEFT_SYMMETRIC_TRANSFER 0
+#endif
+#endif
+
+#define WEFT_INLINE [[gnu::always_inline]] inline
+#define WEFT_NOINLINE [[gnu::noinline]]

@@ -1,0 +1,144 @@
+// What a thread runs at this moment: the coroutine stack that is loaded, its strand, and the processor.
+//
+// A *segment* is a piece of a coroutine stack; a *strand* is a coroutine stack with the place where it goes on, which is
+// what run queues and waiters hold. The `context` is thread-local and is switched whenever the thread goes on with
+// another strand, so a reference to it must never be held across a suspension.
+//
+// Invariants (the numbers are those of docs/stacks.md):
+//   I1  Only the owner of a stack allocates and frees on it, last in first out.
+//   I2  The leaf of the running strand is the newest allocation of the loaded stack, or the loaded stack is empty.
+//   I3  In the worker's loop no stack is loaded.
+//   I6  A strand's state is saved (detach) before anyone else can see it.
+#pragma once
+
+#include <atomic>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+
+#include <weft/detail/config.h>
+#include <weft/detail/spin_lock.h>
+
+namespace weft::detail {
+
+class processor;
+struct waiter;
+
+/// The head of a stack segment; frames follow it and grow upward.
+struct alignas(16) segment {
+  segment* below;  ///< the older segment; null in a strand's first
+  char* sp;        ///< first free byte, saved while another segment is on top or the strand is detached
+  char* limit;     ///< end of the segment
+  uint64_t stack_bytes;  ///< of the whole stack up to and including this segment
+  char* base() noexcept { return reinterpret_cast<char*>(this + 1); }
+};
+
+/// Why a strand waits. The words of the dump are in wait_reason_name().
+enum class wait_reason : uint8_t {
+  none,
+  chan_receive,
+  chan_send,
+  chan_receive_nil,
+  chan_send_nil,
+  sleep,
+  semacquire,
+  mutex_lock,
+  wait_group_wait,
+  join_task,
+  yield,
+};
+
+/// What a strand block holds at present.
+enum class strand_kind : uint8_t {
+  unused,
+  task,  ///< a task_control
+  fork,  ///< a fork_strand, which runs a stolen child of a fork
+};
+
+/// A coroutine stack and the point where it goes on. Lives in memory that is never given to anything but strands, so a
+/// late reader may look at a dead one ([stop], the dump).
+struct strand {
+  void* resume_frame = nullptr;  ///< the leaf coroutine; valid while detached
+  strand* next = nullptr;        ///< link in a queue of ready strands
+  segment* top = nullptr;        ///< valid while detached
+  std::atomic<spin_lock*> wait_lock{nullptr};  ///< the lock under which it may be waiting; see [stop] in wait.h
+  std::atomic<waiter*> waiting{nullptr};       ///< its waiter while it is parked
+  std::atomic<const void*> parked_at{nullptr};  ///< source place of the last park (see place.h)
+  std::atomic<uint32_t> since{0};  ///< parked: coarse ms since the runtime's start; sampled: ready time in 32 ns units
+  std::atomic<uint8_t> reason{0};  ///< a wait_reason
+  std::atomic<uint8_t> stop{0};    ///< 1: asked to stop
+  std::atomic<strand_kind> kind{strand_kind::unused};
+  bool sampled = false;  ///< `since` is the moment it became ready, for the latency histogram; its mover's only
+};
+
+template <class Entry, class Atomics>
+class fork_deque;
+struct fork_entry;
+struct std_atomics;
+
+struct context {
+  char* sp = nullptr;      ///< first free byte of the loaded stack
+  char* limit = nullptr;   ///< end of its current segment
+  segment* top = nullptr;  ///< its current segment
+  strand* current = nullptr;
+  fork_deque<fork_entry, std_atomics>* forks = nullptr;
+  processor* proc = nullptr;
+  void* pending = nullptr;  ///< without symmetric transfer: the frame that the worker's loop resumes next
+  int32_t budget = 0;       ///< operations left before the strand must yield
+};
+
+extern constinit thread_local context this_context [[gnu::tls_model("initial-exec")]];
+
+#if WEFT_SYMMETRIC_TRANSFER
+using transfer = std::coroutine_handle<>;
+WEFT_INLINE transfer transfer_to(std::coroutine_handle<> h) noexcept { return h; }
+#else
+using transfer = void;
+WEFT_INLINE void transfer_to(std::coroutine_handle<> h) noexcept { this_context.pending = h.address(); }
+#endif
+
+/// Allocates when the current segment is full: takes the spare segment or a new one. Aborts with the function's name when
+/// the stack limit is reached, or when called outside any task.
+WEFT_NOINLINE void* frame_allocate_slow(std::size_t bytes);
+
+/// Frees down to `frame` when it is not inside the current segment.
+WEFT_NOINLINE void frame_free_slow(char* frame) noexcept;
+
+#if WEFT_ASAN
+extern "C" void __asan_poison_memory_region(void const volatile*, std::size_t);
+extern "C" void __asan_unpoison_memory_region(void const volatile*, std::size_t);
+WEFT_INLINE void mark_unused(void* p, std::size_t n) noexcept { __asan_poison_memory_region(p, n); }
+WEFT_INLINE void mark_used(void* p, std::size_t n) noexcept { __asan_unpoison_memory_region(p, n); }
+#else
+WEFT_INLINE void mark_unused(void*, std::size_t) noexcept {}
+WEFT_INLINE void mark_used(void*, std::size_t) noexcept {}
+#endif
+
+/// Allocates a coroutine frame on the loaded stack. Cost: a compare and an add.
+WEFT_INLINE void* frame_allocate(std::size_t bytes) {
+  bytes = (bytes + 15) & ~std::size_t{15};
+  context& c = this_context;
+  char* p = c.sp;
+  if (bytes <= static_cast<std::size_t>(c.limit - p)) [[likely]] {
+    c.sp = p + bytes;
+    mark_used(p, bytes);
+    return p;
+  }
+  return frame_allocate_slow(bytes);
+}
+
+/// Frees `frame` and everything above it.
+WEFT_INLINE void frame_free(void* frame) noexcept {
+  context& c = this_context;
+  char* p = static_cast<char*>(frame);
+  char* base = c.top->base();
+  // One unsigned compare for "strictly inside the current segment": its first frame also gives the segment back.
+  if (static_cast<std::size_t>(p - base - 1) < static_cast<std::size_t>(c.limit - base)) [[likely]] {
+    mark_unused(p, static_cast<std::size_t>(c.sp - p));
+    c.sp = p;
+    return;
+  }
+  frame_free_slow(p);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,161 @@
+// The promise of task<T>, and how a call, a forked child and a task's root end.
+//
+// A frame is allocated on the running task's stack and freed by whoever awaits it, so frames die last in first out.
+// Where every parameter is trivially destructible, nothing but the promise dies with the frame and freeing is resetting
+// the stack's mark; otherwise the frame is destroyed first. `std::coroutine_traits` sees the parameters (task.h).
+//
+// The word `role` says what the frame is, and stays zero for the most common case, a plain call that did not throw:
+//   0                        called by the frame `continuation`
+//   fork_entry* (tag 0)      a child of a fork that runs on its parent's strand; the entry is the next sibling's
+//   fork_core*   | stolen    a child of a fork that another strand took
+//   task_control* | root     the first frame of a task
+//   ... | failed             it ended with an exception
+//   ... | destroy            its parameters need destruction
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include <weft/detail/context.h>
+#include <weft/detail/fork_deque.h>
+
+namespace weft::detail {
+
+inline constexpr uintptr_t role_stolen = 1;
+inline constexpr uintptr_t role_root = 2;
+inline constexpr uintptr_t role_failed = 4;
+inline constexpr uintptr_t role_destroy = 8;
+inline constexpr uintptr_t role_tags = 15;
+
+/// One child of a fork that other processors may take.
+struct alignas(16) fork_entry {
+  void* frame;
+  struct fork_core* core;
+};
+
+/// Takes care of the end of a frame whose role is not a plain call; returns what to resume.
+struct promise_base;
+std::coroutine_handle<> finish_uncommon(promise_base& promise, uintptr_t role) noexcept;
+
+/// Tags entries that become visible to thieves with their task, and wakes a processor if one should search.
+void forks_published(fork_entry* entry) noexcept;
+
+struct promise_base {
+  std::coroutine_handle<> continuation;
+  uintptr_t role;
+
+  static void* operator new(std::size_t bytes) { return frame_allocate(bytes); }
+  // The frame's memory is given back by whoever awaited it (frame_free).
+  static void operator delete(void*, std::size_t) noexcept {}
+
+  static promise_base& of(void* frame) noexcept {
+    return std::coroutine_handle<promise_base>::from_address(frame).promise();
+  }
+
+  static std::suspend_always initial_suspend() noexcept { return {}; }
+
+  struct final_awaiter {
+    static bool await_ready() noexcept { return false; }
+    template <class Promise>
+    WEFT_INLINE transfer await_suspend(std::coroutine_handle<Promise> h) const noexcept {
+      promise_base& p = h.promise();
+      const uintptr_t what = p.role;
+      if ((what & ~role_destroy) == 0) return transfer_to(p.continuation);
+      if ((what & (role_tags & ~role_destroy)) == 0) {
+        // A forked child on its parent's strand: go on with the next sibling unless it was stolen.
+        auto* entry = reinterpret_cast<fork_entry*>(what & ~role_tags);
+        if (this_context.forks->pop(entry, forks_published)) [[likely]]
+          return transfer_to(std::coroutine_handle<>::from_address(entry->frame));
+      }
+      return transfer_to(finish_uncommon(p, what));
+    }
+    static void await_resume() noexcept {}
+  };
+  static final_awaiter final_suspend() noexcept { return {}; }
+};
+
+/// Where the result is, or the exception.
+template <class T>
+struct promise : promise_base {
+  union {
+    T value;
+    std::exception_ptr error;
+  };
+
+  promise() noexcept {}
+  ~promise() {}
+  promise(const promise&) = delete;
+  promise& operator=(const promise&) = delete;
+
+  template <class U = T>
+    requires std::is_constructible_v<T, U&&>
+  void return_value(U&& v) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
+    std::construct_at(std::addressof(value), std::forward<U>(v));
+  }
+  void unhandled_exception() noexcept {
+    std::construct_at(std::addressof(error), std::current_exception());
+    role |= role_failed;
+  }
+  /// Moves the result out and ends its life.
+  T take() {
+    struct end {
+      T& v;
+      ~end() { v.~T(); }
+    } ender{value};
+    return std::move(value);
+  }
+  void drop() noexcept { value.~T(); }
+};
+
+template <class T>
+struct promise<T&> : promise_base {
+  union {
+    T* value;
+    std::exception_ptr error;
+  };
+
+  promise() noexcept {}
+  ~promise() {}
+
+  void return_value(T& v) noexcept { value = std::addressof(v); }
+  void unhandled_exception() noexcept {
+    std::construct_at(std::addressof(error), std::current_exception());
+    role |= role_failed;
+  }
+  T& take() noexcept { return *value; }
+  void drop() noexcept {}
+};
+
+template <>
+struct promise<void> : promise_base {
+  union {
+    std::exception_ptr error;
+  };
+
+  promise() noexcept {}
+  ~promise() {}
+
+  void return_void() noexcept {}
+  void unhandled_exception() noexcept {
+    std::construct_at(std::addressof(error), std::current_exception());
+    role |= role_failed;
+  }
+  void take() noexcept {}
+  void drop() noexcept {}
+};
+
+/// Takes the exception out of a finished promise and ends its life there.
+template <class T>
+std::exception_ptr take_error(promise<T>& p) noexcept {
+  std::exception_ptr e = std::move(p.error);
+  std::destroy_at(std::addressof(p.error));
+  return e;
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,225 @@
+// A task's control block, and how one is made from a callable and its arguments.
+//
+// One allocation holds all of a small task: control block, result, closure, and the first segment of its stack with the
+// root frame and its callees. How large that block is, is learnt per entry function (task_entry::hint_bytes): it begins
+// small and is raised when tasks of that kind had to grow, so that after a few tasks growth is off the critical path.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <weft/detail/check.h>
+#include <weft/detail/context.h>
+#include <weft/detail/promise.h>
+#include <weft/task.h>
+
+namespace weft::detail {
+
+class scheduler;
+struct task_control;
+
+/// What all tasks with the same entry function share. Static storage; never destroyed while tasks run.
+struct task_entry {
+  void (*finish)(task_control*) noexcept;       ///< moves the outcome to the block, destroys the root frame and closure
+  void (*drop_outcome)(task_control*) noexcept;  ///< destroys an outcome that nobody claimed
+  void (*abandon)(task_control*, void* root_frame) noexcept;  ///< destroys the root frame and closure of an unfinished task
+  std::atomic<uint32_t> hint_bytes{0};  ///< size of the first block; 0: not known yet
+  std::atomic<uint32_t> growths{0};     ///< stacks that did not fit their first block
+};
+
+enum class task_outcome : uint8_t { none, value, error };
+
+/// The values of task_control::join_word that are no waiter.
+//
+// Protocol [join-word]: 0 = running, a handle is held. The task's end exchanges `done` in (acq_rel): it wakes a waiter it
+// finds, or frees the block if it finds `detached`. The handle waits by CAS 0 -> waiter (release; failure: acquire, it is
+// done), leaves by CAS waiter -> 0, and lets go by exchange `detached`: if that finds `done`, it frees the block.
+inline constexpr uintptr_t join_running = 0;
+inline constexpr uintptr_t join_done = 1;
+inline constexpr uintptr_t join_detached = 2;
+
+struct task_control : strand {
+  std::atomic<uint64_t> id;               ///< 0 while no task lives in the block
+  std::atomic<task_entry*> entry;
+  std::atomic<const void*> function;      ///< code address of the root coroutine
+  std::atomic<const void*> started_at;    ///< return address of the call that started it
+  std::atomic<uintptr_t> join_word;
+  task_outcome outcome;
+  uint8_t size_class;
+  segment first;
+
+  /// Where the outcome is put: a T, or an exception_ptr.
+  void* outcome_slot() noexcept { return this + 1; }
+};
+
+/// The loaded stack of the caller while a new task's root frame is made on the new one.
+struct start_scope {
+  char* sp;
+  char* limit;
+  segment* top;
+  strand* current;
+  task_control* made;
+};
+
+/// Takes a block for a new task and loads its stack, with room for the outcome reserved. `sched` is null for the runtime
+/// that the caller runs in. Aborts when called outside any task without one.
+void begin_task(start_scope& scope, scheduler* sched, task_entry& entry, std::size_t outcome_bytes) noexcept;
+
+/// Loads the caller's stack again.
+void end_start(start_scope& scope) noexcept;
+
+/// Undoes begin_task() after the callable threw.
+void abandon_task(start_scope& scope) noexcept;
+
+/// Makes the new task ready and returns its id. 0: the runtime no longer admits tasks, and the task was destroyed unrun.
+uint64_t launch_task(scheduler* sched, task_control* task, void* root_frame, const void* started_at) noexcept;
+
+/// Frees the block of a finished task.
+void free_task(task_control* task) noexcept;
+
+/// The loaded-stack part of starting a task, undone if the callable throws.
+class start_guard {
+ public:
+  start_guard(scheduler* sched, task_entry& entry, std::size_t outcome_bytes) noexcept {
+    begin_task(scope_, sched, entry, outcome_bytes);
+  }
+  ~start_guard() { done_ ? end_start(scope_) : abandon_task(scope_); }
+  start_guard(const start_guard&) = delete;
+  start_guard& operator=(const start_guard&) = delete;
+  task_control* done() noexcept {
+    done_ = true;
+    return scope_.made;
+  }
+
+ private:
+  start_scope scope_;
+  bool done_ = false;
+};
+
+constexpr std::size_t round_up_16(std::size_t n) noexcept { return (n + 15) & ~std::size_t{15}; }
+
+/// Whether calling a function pointer with by-value parameters copies all that the task needs into its frame, so that no
+/// closure has to be kept.
+template <class F>
+struct copies_its_arguments : std::false_type {};
+template <class R, class... P>
+struct copies_its_arguments<R (*)(P...)> : std::bool_constant<(!std::is_reference_v<P> && ...)> {};
+template <class R, class... P>
+struct copies_its_arguments<R (*)(P...) noexcept> : std::bool_constant<(!std::is_reference_v<P> && ...)> {};
+
+template <class F, class... Args>
+using spawn_task_t = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>;
+
+template <class F, class... Args>
+using spawn_result_t = task_result_t<spawn_task_t<F, Args...>>;
+
+/// What the task keeps beside its frame.
+template <class F, class... Args>
+struct closure {
+  template <class G, class... As>
+  explicit closure(G&& g, As&&... as) : function(std::forward<G>(g)), arguments(std::forward<As>(as)...) {}
+  F function;
+  std::tuple<Args...> arguments;
+};
+
+/// The entry of tasks that run F(Args...).
+template <class F, class... Args>
+struct spawned {
+  using task_type = spawn_task_t<F, Args...>;
+  using result = task_result_t<task_type>;
+  static constexpr bool keeps_closure = !copies_its_arguments<F>::value;
+  using closure_type = closure<F, Args...>;
+  static constexpr std::size_t outcome_size =
+      std::is_void_v<result> || std::is_reference_v<result>
+          ? sizeof(std::exception_ptr)
+          : (sizeof(std::conditional_t<std::is_void_v<result> || std::is_reference_v<result>, char, result>) >
+                     sizeof(std::exception_ptr)
+                 ? sizeof(std::conditional_t<std::is_void_v<result> || std::is_reference_v<result>, char, result>)
+                 : sizeof(std::exception_ptr));
+  static_assert(!keeps_closure || alignof(closure_type) <= 16,
+                "weft: the callable's and arguments' alignment must not exceed 16");
+
+  static promise<result>& root(task_control* t) noexcept {
+    return std::coroutine_handle<promise<result>>::from_address(t->resume_frame).promise();
+  }
+
+  static closure_type* kept(task_control* t) noexcept {
+    return reinterpret_cast<closure_type*>(static_cast<char*>(t->outcome_slot()) + round_up_16(outcome_size));
+  }
+
+  static void finish(task_control* t) noexcept {
+    promise<result>& p = root(t);
+    if (p.role & role_failed) {
+      std::construct_at(static_cast<std::exception_ptr*>(t->outcome_slot()), take_error(p));
+      t->outcome = task_outcome::error;
+    } else {
+      if constexpr (std::is_reference_v<result>)
+        std::construct_at(static_cast<std::remove_reference_t<result>**>(t->outcome_slot()), &p.take());
+      else if constexpr (!std::is_void_v<result>)
+        std::construct_at(static_cast<result*>(t->outcome_slot()), p.take());
+      t->outcome = task_outcome::value;
+    }
+    if (p.role & role_destroy) std::coroutine_handle<promise<result>>::from_promise(p).destroy();
+    if constexpr (keeps_closure) std::destroy_at(kept(t));
+  }
+
+  static void drop_outcome(task_control* t) noexcept {
+    if (t->outcome == task_outcome::error)
+      std::destroy_at(static_cast<std::exception_ptr*>(t->outcome_slot()));
+    else if constexpr (!std::is_void_v<result> && !std::is_reference_v<result>)
+      if (t->outcome == task_outcome::value) std::destroy_at(static_cast<result*>(t->outcome_slot()));
+    t->outcome = task_outcome::none;
+  }
+
+  static void abandon(task_control* t, void* root_frame) noexcept {
+    std::coroutine_handle<>::from_address(root_frame).destroy();
+    if constexpr (keeps_closure) std::destroy_at(kept(t));
+  }
+
+  static inline task_entry entry{&finish, &drop_outcome, &abandon};
+};
+
+/// Makes the task and its root frame. It does not run yet.
+template <class F, class... Args>
+task_control* make_task(scheduler* sched, void*& root_frame, F&& f, Args&&... args) {
+  static_assert(std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>,
+                "weft: the callable cannot be called with decayed copies of these arguments; a parameter that is an "
+                "lvalue reference needs std::ref");
+  static_assert(is_task<spawn_task_t<F, Args...>>, "weft: the callable must return a weft::task");
+  using kind = spawned<std::decay_t<F>, std::decay_t<Args>...>;
+  start_guard guard(sched, kind::entry, round_up_16(kind::outcome_size));
+  if constexpr (!kind::keeps_closure) {
+    auto t = std::invoke(std::forward<F>(f), std::decay_t<Args>(std::forward<Args>(args))...);
+    root_frame = task_access::frame(t).address();
+  } else {
+    using closure_type = typename kind::closure_type;
+    void* memory = frame_allocate(sizeof(closure_type));
+    auto* kept = std::construct_at(static_cast<closure_type*>(memory), std::forward<F>(f), std::forward<Args>(args)...);
+    struct undo {
+      closure_type* kept;
+      ~undo() {
+        if (kept != nullptr) std::destroy_at(kept);
+      }
+    } u{kept};
+    root_frame = std::apply(
+        [&](auto&... stored) {
+          auto t = std::invoke(std::move(kept->function), std::move(stored)...);
+          return task_access::frame(t).address();
+        },
+        kept->arguments);
+    u.kept = nullptr;
+  }
+  return guard.done();
+}
+
+/// The current return address, as the place where a task was started.
+#define WEFT_CALL_SITE() __builtin_return_address(0)
+
+}  // namespace weft::detail

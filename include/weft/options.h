@@ -1,0 +1,77 @@
+// What a runtime is made from.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace weft {
+
+/// One task, as dumps, reports and handlers describe it.
+struct task_info {
+  uint64_t id = 0;             ///< unique in its runtime; the main task of weft::run is 1
+  std::string function;        ///< the coroutine it was started with
+  std::string state;           ///< "running", "runnable" or the wait reason, e.g. "chan receive"
+  std::chrono::milliseconds waiting{0};  ///< how long it has been parked, to the monitor's resolution (10 ms)
+  std::string parked_at;       ///< "file:line" or the function where it parked; empty when it is not parked
+  std::string started_at;      ///< the function that started it
+};
+
+enum class io_backend : uint8_t { automatic, uring, epoll };
+
+/// Constants of the scheduler. The defaults are Go's where Go has them; see docs/scheduling.md.
+struct scheduling_options {
+  bool run_next = true;           ///< a readied task goes into the run-next slot, not to the end of the ring
+  int run_next_in_a_row = 64;     ///< dispatches from run-next before the ring has its turn; 1 to 1000000
+  int global_queue_interval = 61;  ///< dispatches between looks at the global queue first; 1 to 1000000
+  int budget = 128;               ///< operations that never parked before a task must yield; 1 to 1000000
+  int search_passes = 4;          ///< passes over all other processors before an idle worker sleeps; 1 to 1000
+  std::chrono::nanoseconds run_next_steal_delay{3000};  ///< how long run-next must stay untouched before it is taken
+  std::chrono::nanoseconds idle_spin{20000};  ///< how long an idle worker searches before it sleeps; 0 to 1 s
+};
+
+struct options {
+  static constexpr int automatic = -1;
+
+  /// Processors: 1 to 1024; 0 makes a runtime without threads that the host drives (runtime::poll); `automatic` takes
+  /// min(CPU affinity, cgroup quota rounded up), at least 1.
+  int processors = automatic;
+
+  /// Largest coroutine stack of one task, 64 KiB to 1 TiB; a task that needs more ends the process with a message that
+  /// names the function.
+  std::size_t stack_limit_bytes = std::size_t{1} << 30;
+
+  /// Report "all tasks are asleep - deadlock!" and exit with status 2 (always on in weft::run).
+  bool detect_deadlock = false;
+
+  /// Gets an exception that leaves a task whose handle nobody holds. Default: print the task and terminate.
+  std::function<void(std::exception_ptr, const task_info&)> on_unhandled_exception;
+
+  /// Period of the schedtrace line on stderr; 0: none.
+  std::chrono::milliseconds schedtrace{0};
+
+  /// Growth percentage that paces epochs; -1: off.
+  int gc_percent = 100;
+
+  /// Soft memory limit in bytes; the maximum: none.
+  int64_t memory_limit_bytes = std::numeric_limits<int64_t>::max();
+
+  io_backend io = io_backend::automatic;
+
+  scheduling_options scheduling;
+
+  /// The defaults, changed by WEFT_PROCS, WEFT_GC, WEFT_MEMLIMIT, WEFT_IO and WEFT_DEBUG. Error: INVALID_ARGUMENT that
+  /// names the variable, its value and what is allowed.
+  static absl::StatusOr<options> from_env();
+
+  /// Whether every field is in range. Error: INVALID_ARGUMENT that names the field, its value and the range.
+  absl::Status validate() const;
+};
+
+}  // namespace weft

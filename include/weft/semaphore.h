@@ -1,0 +1,181 @@
+// semaphore: weighted permits, first come first served.
+#pragma once
+
+#include <atomic>
+#include <coroutine>
+#include <cstdint>
+#include <optional>
+#include <source_location>
+#include <utility>
+
+#include <weft/detail/wait.h>
+
+namespace weft {
+
+class semaphore;
+
+namespace detail {
+class acquire_awaiter;
+}
+
+/// Permits that were acquired; gives them back when it dies. Movable. Empty: nothing was acquired.
+class [[nodiscard]] permit {
+ public:
+  permit() noexcept = default;
+  permit(permit&& other) noexcept
+      : semaphore_(std::exchange(other.semaphore_, nullptr)), count_(std::exchange(other.count_, 0)) {}
+  permit& operator=(permit&& other) noexcept {
+    if (this != &other) {
+      release();
+      semaphore_ = std::exchange(other.semaphore_, nullptr);
+      count_ = std::exchange(other.count_, 0);
+    }
+    return *this;
+  }
+  ~permit() { release(); }
+
+  /// Whether permits are held.
+  explicit operator bool() const noexcept { return semaphore_ != nullptr; }
+  int64_t count() const noexcept { return count_; }
+
+  /// Gives the permits back now.
+  void release() noexcept;
+
+  /// Keeps the permits taken for good, or until semaphore::release(): the handle becomes empty.
+  void keep() noexcept {
+    semaphore_ = nullptr;
+    count_ = 0;
+  }
+
+ private:
+  friend class semaphore;
+  friend class detail::acquire_awaiter;
+  permit(semaphore* s, int64_t count) noexcept : semaphore_(s), count_(count) {}
+  semaphore* semaphore_ = nullptr;
+  int64_t count_ = 0;
+};
+
+namespace detail {
+
+struct semaphore_waiter : waiter {
+  semaphore* owner;
+  int64_t count;
+};
+
+/// Queues the waiter unless the permits are there after all; parks or goes on.
+std::coroutine_handle<> acquire_slow(semaphore& s, semaphore_waiter& w, std::coroutine_handle<> leaf,
+                                     std::source_location where) noexcept;
+
+class [[nodiscard]] acquire_awaiter {
+ public:
+  acquire_awaiter(semaphore& s, int64_t count, std::source_location where) noexcept : where_(where) {
+    waiter_.owner = &s;
+    waiter_.count = count;
+  }
+  acquire_awaiter(const acquire_awaiter&) = delete;
+  acquire_awaiter& operator=(const acquire_awaiter&) = delete;
+
+  bool await_ready() noexcept;
+  transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
+    if (waiter_.result != wait_result::pending) return transfer_to(yield_strand(leaf, where_));
+    return transfer_to(acquire_slow(*waiter_.owner, waiter_, leaf, where_));
+  }
+  [[nodiscard]] permit await_resume() const noexcept;
+
+ private:
+  semaphore_waiter waiter_;
+  std::source_location where_;
+};
+
+}  // namespace detail
+
+/// A number of permits that tasks acquire and give back, each any amount at a time.
+///
+/// Waiting tasks are served first come first served; a large request at the head is not overtaken by small ones, and
+/// nobody acquires while anyone waits. A request for more than there are in all waits until it is stopped, and holds up
+/// nobody that fits: as in Go, it does not stand in the queue.
+///
+/// Thread safety: any task or thread may call any member; acquire() is for tasks. Must outlive its permits and waiters.
+/// Cost: acquire and release are one compare-and-swap each while nobody waits.
+class semaphore {
+ public:
+  /// A semaphore with `permits` permits, 0 to 2^62 - 1.
+  explicit semaphore(int64_t permits);
+  ~semaphore();
+  semaphore(const semaphore&) = delete;
+  semaphore& operator=(const semaphore&) = delete;
+
+  /// Acquires `count` permits, parking the task until they are there. The permit is empty if the task was asked to stop.
+  detail::acquire_awaiter acquire(int64_t count = 1,
+                                  std::source_location where = std::source_location::current()) noexcept {
+    return detail::acquire_awaiter(*this, count, where);
+  }
+
+  /// Acquires without waiting; nullopt when they are not there, or while anyone waits.
+  [[nodiscard]] std::optional<permit> try_acquire(int64_t count = 1) noexcept {
+    if (!take(count)) return std::nullopt;
+    return permit(this, count);
+  }
+
+  /// For plain threads: acquire() that blocks the calling thread. Aborts inside a task.
+  [[nodiscard]] permit blocking_acquire(int64_t count = 1);
+
+  /// Gives permits back that were kept (permit::keep). Aborts when more come back than were acquired.
+  void release(int64_t count = 1) noexcept;
+
+  /// Permits that are free, a snapshot.
+  int64_t available() const noexcept {
+    // relaxed: a snapshot.
+    return word_.load(std::memory_order_relaxed) >> 1;
+  }
+
+ private:
+  friend class permit;
+  friend class detail::acquire_awaiter;
+  friend std::coroutine_handle<> detail::acquire_slow(semaphore&, detail::semaphore_waiter&, std::coroutine_handle<>,
+                                                      std::source_location) noexcept;
+  friend struct semaphore_access;
+
+  static constexpr int64_t waiting_bit = 1;
+
+  bool take(int64_t count) noexcept {
+    // relaxed: the CAS decides.
+    int64_t word = word_.load(std::memory_order_relaxed);
+    while ((word & waiting_bit) == 0 && word >> 1 >= count) {
+      // acquire: pairs with the release in release(): what the last holder did is visible. relaxed: retried.
+      if (word_.compare_exchange_weak(word, word - (count << 1), std::memory_order_acquire, std::memory_order_relaxed))
+        return true;
+    }
+    return false;
+  }
+  bool queue_waiter(detail::semaphore_waiter& w) noexcept;
+  void grant(detail::waiter_chain& granted) noexcept;
+  static void leave(detail::strand* s, detail::waiter& w, detail::spin_lock& lock) noexcept;
+
+  // {free permits, somebody waits}. While the bit is set only the holder of the waiters' lock changes the word.
+  std::atomic<int64_t> word_;
+  const int64_t total_;
+  // Guarded by lock_for(this). Requests above total_ stand apart: only a stop ends them.
+  detail::wait_queue waiters_;
+  detail::wait_queue too_large_;
+};
+
+inline void permit::release() noexcept {
+  if (semaphore_ != nullptr) std::exchange(semaphore_, nullptr)->release(std::exchange(count_, 0));
+}
+
+inline bool detail::acquire_awaiter::await_ready() noexcept {
+  if (stop_pending()) [[unlikely]] {
+    waiter_.result = wait_result::stopped;
+    return true;
+  }
+  if (!waiter_.owner->take(waiter_.count)) return false;
+  waiter_.result = wait_result::done;
+  return spend_budget();
+}
+
+inline permit detail::acquire_awaiter::await_resume() const noexcept {
+  return waiter_.result == wait_result::done ? permit(waiter_.owner, waiter_.count) : permit();
+}
+
+}  // namespace weft

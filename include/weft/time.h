@@ -1,0 +1,75 @@
+// sleep_for and sleep_until.
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
+#include <source_location>
+
+#include <weft/detail/wait.h>
+
+namespace weft {
+namespace detail {
+
+/// A waiter with a deadline.
+struct sleeper : waiter {
+  int64_t deadline_ns = 0;
+  processor* home = nullptr;         ///< whose timer heap holds it
+  uint32_t heap_index = UINT32_MAX;  ///< place in that heap
+};
+
+/// Now, by the running task's runtime's clock.
+int64_t runtime_now_ns() noexcept;
+
+/// The steady clock's time as the runtime's; they differ where a manual clock is set.
+int64_t runtime_time_of(std::chrono::steady_clock::time_point t) noexcept;
+
+/// Parks the running strand until the sleeper's deadline.
+std::coroutine_handle<> park_sleeper(sleeper& s, std::coroutine_handle<> leaf, std::source_location where) noexcept;
+
+class [[nodiscard]] sleep_awaiter {
+ public:
+  sleep_awaiter(int64_t deadline_ns, std::source_location where) noexcept : where_(where) {
+    sleeper_.deadline_ns = deadline_ns;
+  }
+  static bool await_ready() noexcept { return false; }
+  transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
+    return transfer_to(park_sleeper(sleeper_, leaf, where_));
+  }
+  [[nodiscard]] bool await_resume() const noexcept { return sleeper_.result == wait_result::done; }
+
+ private:
+  sleeper sleeper_;
+  std::source_location where_;
+};
+
+/// now + d without overflow.
+int64_t deadline_after(std::chrono::nanoseconds d) noexcept;
+
+/// Any duration as nanoseconds, the longest one where it does not fit.
+template <class Rep, class Period>
+constexpr std::chrono::nanoseconds saturate(std::chrono::duration<Rep, Period> d) noexcept {
+  using seconds = std::chrono::duration<double>;
+  constexpr seconds most = std::chrono::nanoseconds::max();
+  if (seconds(d) >= most) return std::chrono::nanoseconds::max();
+  if (seconds(d) <= -most) return -std::chrono::nanoseconds::max();
+  return std::chrono::ceil<std::chrono::nanoseconds>(d);
+}
+
+}  // namespace detail
+
+/// Parks the task for at least `d` (not at all if d <= 0, but it yields). True: slept; false: asked to stop.
+/// Cost: a lock and a heap operation; no allocation in steady state. Called from: a task.
+template <class Rep, class Period>
+detail::sleep_awaiter sleep_for(std::chrono::duration<Rep, Period> d,
+                                std::source_location where = std::source_location::current()) noexcept {
+  return detail::sleep_awaiter(detail::deadline_after(detail::saturate(d)), where);
+}
+
+/// Parks the task until `t`. True: slept; false: asked to stop.
+inline detail::sleep_awaiter sleep_until(std::chrono::steady_clock::time_point t,
+                                         std::source_location where = std::source_location::current()) noexcept {
+  return detail::sleep_awaiter(detail::runtime_time_of(t), where);
+}
+
+}  // namespace weft

@@ -1,0 +1,16 @@
+// Everything: the umbrella header.
+#pragma once
+
+#include <weft/channel.h>
+#include <weft/go.h>
+#include <weft/join.h>
+#include <weft/join_handle.h>
+#include <weft/metrics.h>
+#include <weft/mutex.h>
+#include <weft/options.h>
+#include <weft/runtime.h>
+#include <weft/semaphore.h>
+#include <weft/task.h>
+#include <weft/this_task.h>
+#include <weft/time.h>
+#include <weft/wait_group.h>

@@ -1,0 +1,126 @@
+// Options from the environment, and whether they are in range.
+#include <weft/options.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "base/parse.h"
+
+namespace weft {
+
+namespace {
+
+constexpr int most_processors = 1024;
+
+absl::Status out_of_range(std::string_view field, int64_t value, int64_t least, int64_t most) {
+  return absl::InvalidArgumentError("weft: options." + std::string(field) + " is " + std::to_string(value) +
+                                    "; allowed are " + std::to_string(least) + " to " + std::to_string(most));
+}
+
+absl::Status check_range(std::string_view field, int64_t value, int64_t least, int64_t most) {
+  return value < least || value > most ? out_of_range(field, value, least, most) : absl::OkStatus();
+}
+
+absl::Status read_processors(const char* text, options& out) {
+  absl::StatusOr<int64_t> n = base::parse_integer("WEFT_PROCS", text, 1, most_processors);
+  if (!n.ok()) return n.status();
+  out.processors = static_cast<int>(*n);
+  return absl::OkStatus();
+}
+
+absl::Status read_gc(const char* text, options& out) {
+  if (std::string_view(text) == "off") {
+    out.gc_percent = -1;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<int64_t> n = base::parse_integer("WEFT_GC", text, 0, 1'000'000);
+  if (!n.ok()) return absl::InvalidArgumentError(std::string(n.status().message()) + ", or off");
+  out.gc_percent = static_cast<int>(*n);
+  return absl::OkStatus();
+}
+
+absl::Status read_memory_limit(const char* text, options& out) {
+  absl::StatusOr<int64_t> n = base::parse_bytes("WEFT_MEMLIMIT", text, 0, std::numeric_limits<int64_t>::max());
+  if (!n.ok()) return n.status();
+  out.memory_limit_bytes = *n;
+  return absl::OkStatus();
+}
+
+absl::Status read_io(const char* text, options& out) {
+  const std::string_view value(text);
+  if (value == "uring") {
+    out.io = io_backend::uring;
+  } else if (value == "epoll") {
+    out.io = io_backend::epoll;
+  } else {
+    return absl::InvalidArgumentError("weft: WEFT_IO is \"" + std::string(value) + "\"; allowed are uring and epoll");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status read_debug(const char* text, options& out) {
+  constexpr std::string_view trace = "schedtrace=";
+  for (std::string_view rest(text); !rest.empty();) {
+    const std::string_view item = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(item.size() + 1, rest.size()));
+    if (item.empty()) continue;
+    if (item.substr(0, trace.size()) != trace)
+      return absl::InvalidArgumentError("weft: WEFT_DEBUG has \"" + std::string(item) +
+                                        "\"; allowed is a comma list of schedtrace=MILLISECONDS");
+    absl::StatusOr<int64_t> ms =
+        base::parse_integer("WEFT_DEBUG schedtrace", item.substr(trace.size()), 1, 86'400'000);
+    if (!ms.ok()) return ms.status();
+    out.schedtrace = std::chrono::milliseconds(*ms);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<options> options::from_env() {
+  struct variable {
+    const char* name;
+    absl::Status (*read)(const char* text, options& out);
+  };
+  static constexpr variable variables[] = {{"WEFT_PROCS", read_processors},
+                                           {"WEFT_GC", read_gc},
+                                           {"WEFT_MEMLIMIT", read_memory_limit},
+                                           {"WEFT_IO", read_io},
+                                           {"WEFT_DEBUG", read_debug}};
+  options out;
+  for (const variable& v : variables) {
+    const char* text = std::getenv(v.name);
+    if (text == nullptr) continue;
+    if (absl::Status s = v.read(text, out); !s.ok()) return s;
+  }
+  return out;
+}
+
+absl::Status options::validate() const {
+  if (processors != automatic)
+    if (absl::Status s = check_range("processors", processors, 0, most_processors); !s.ok())
+      return absl::InvalidArgumentError(std::string(s.message()) + " (0: driven by the host), or options::automatic");
+  struct ranged {
+    std::string_view field;
+    int64_t value, least, most;
+  };
+  const ranged fields[] = {
+      {"stack_limit_bytes", static_cast<int64_t>(stack_limit_bytes), 64 << 10, int64_t{1} << 40},
+      {"schedtrace (ms)", schedtrace.count(), 0, 86'400'000},
+      {"gc_percent", gc_percent, -1, 1'000'000},
+      {"memory_limit_bytes", memory_limit_bytes, 0, std::numeric_limits<int64_t>::max()},
+      {"scheduling.run_next_in_a_row", scheduling.run_next_in_a_row, 1, 1'000'000},
+      {"scheduling.global_queue_interval", scheduling.global_queue_interval, 1, 1'000'000},
+      {"scheduling.budget", scheduling.budget, 1, 1'000'000},
+      {"scheduling.search_passes", scheduling.search_passes, 1, 1000},
+      {"scheduling.run_next_steal_delay (ns)", scheduling.run_next_steal_delay.count(), 0, 1'000'000'000},
+      {"scheduling.idle_spin (ns)", scheduling.idle_spin.count(), 0, 1'000'000'000},
+  };
+  for (const ranged& f : fields)
+    if (absl::Status s = check_range(f.field, f.value, f.least, f.most); !s.ok()) return s;
+  return absl::OkStatus();
+}
+
+}  // namespace weft

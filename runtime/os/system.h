@@ -1,0 +1,114 @@
+// The system-call seam: every request that the runtime makes of the kernel passes through here.
+//
+// The virtual functions are the real calls; a test derives from `system` and overrides the ones it wants to fail,
+// count or simulate, and forwards the rest to the base. Nothing outside runtime/os includes a system header, so this
+// list is complete for memory, threads, sleeping, barriers and event descriptors.
+//
+// Invariants:
+//   A system holds no state; real() is one immutable object that outlives every runtime.
+//   No member throws. "The world said no" is an absl::Status that carries errno in words.
+//   A call that cannot be answered with an error (unmap, release, wake) aborts when the kernel rejects its arguments,
+//   because then the caller's book-keeping is wrong; advice the kernel may decline is ignored when declined.
+//
+// Thread safety: every member may be called from every thread.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "os/thread.h"
+
+namespace weft::os {
+
+class system {
+ public:
+  system() noexcept = default;
+  virtual ~system() = default;
+  system(const system&) = delete;
+  system& operator=(const system&) = delete;
+
+  /// Maps `bytes` of zeroed private memory whose address is a multiple of `alignment`.
+  ///
+  /// Both must be multiples of the page size and `alignment` a power of two. The memory is readable, writable and not
+  /// reserved against swap, so untouched pages cost address space only. Error: RESOURCE_EXHAUSTED.
+  [[nodiscard]] virtual absl::StatusOr<void*> map(size_t bytes, size_t alignment) noexcept;
+
+  /// Returns [address, address + bytes) to the kernel, address space included.
+  virtual void unmap(void* address, size_t bytes) noexcept;
+
+  /// Drops the contents of [address, address + bytes): the range stays mapped and next reads as zero.
+  virtual void release(void* address, size_t bytes) noexcept;
+
+  /// Asks for transparent huge pages in the range. Best effort; silent where the kernel has none.
+  virtual void prefer_huge_pages(void* address, size_t bytes) noexcept;
+
+  /// Starts an OS thread that runs entry(argument) and stores its handle in `out`. The thread blocks all signals but
+  /// those of faults and SIGPROF, so the host's handlers run on the host's threads.
+  ///
+  /// `out` must not hold a thread. `name` (at most 15 characters; a longer one is cut) is what ps and gdb show.
+  /// Error: RESOURCE_EXHAUSTED; `out` is then unchanged. Order: the call happens before entry(argument).
+  [[nodiscard]] virtual absl::Status start_thread(thread& out, void (*entry)(void*), void* argument,
+                                                  const char* name) noexcept;
+
+  /// Sleeps while `word` holds `expected`, for at most `timeout_ns` (negative: for ever).
+  ///
+  /// May return early for no reason (a signal, a stray wake), so callers look at the word again.
+  /// Blocks: the calling OS thread. Order: none; the caller's own access to the word orders.
+  virtual void futex_wait(std::atomic<uint32_t>& word, uint32_t expected, int64_t timeout_ns) noexcept;
+
+  /// Wakes at most `count` threads of this process that sleep in futex_wait() on `word`.
+  ///
+  /// The memory behind `word` may already be gone: a stray wake is harmless to whoever owns it now.
+  virtual void futex_wake(std::atomic<uint32_t>& word, int count) noexcept;
+
+  /// Prepares the process for membarrier(). False when the kernel or a sandbox refuses; repeatable.
+  [[nodiscard]] virtual bool register_membarrier() noexcept;
+
+  /// Makes every running thread of the process execute a full memory barrier before this returns.
+  ///
+  /// Only after register_membarrier() has returned true.
+  virtual void membarrier() noexcept;
+
+  /// Makes a non-blocking, close-on-exec eventfd with count 0. Error: RESOURCE_EXHAUSTED.
+  [[nodiscard]] virtual absl::StatusOr<int> create_event_fd() noexcept;
+
+  /// Makes `fd`, an eventfd, readable. Never blocks; signals accumulate.
+  virtual void signal_event_fd(int fd) noexcept;
+
+  /// Makes `fd`, an eventfd, unreadable until the next signal. Never blocks.
+  virtual void drain_event_fd(int fd) noexcept;
+
+  /// Makes a close-on-exec timerfd that is not armed. Error: RESOURCE_EXHAUSTED.
+  [[nodiscard]] virtual absl::StatusOr<int> create_timer_fd() noexcept;
+
+  /// Makes `fd`, a timerfd, readable once after `delay_ns` (at least 1); negative: never.
+  virtual void arm_timer_fd(int fd, int64_t delay_ns) noexcept;
+
+  /// Makes a descriptor that is readable while any of `fds` is. Error: RESOURCE_EXHAUSTED.
+  [[nodiscard]] virtual absl::StatusOr<int> create_wait_set(std::span<const int> fds) noexcept;
+
+  /// Blocks until `fd` is readable or `timeout_ns` has passed (negative: no limit); spurious returns are allowed.
+  virtual void wait_readable(int fd, int64_t timeout_ns) noexcept;
+
+  /// Closes a descriptor that one of the create_ functions made.
+  virtual void close_fd(int fd) noexcept;
+
+  /// The number of OS threads in this process, -1 when it cannot be read.
+  [[nodiscard]] virtual int process_thread_count() noexcept;
+
+  /// CPU time that the calling thread has used, in nanoseconds.
+  [[nodiscard]] virtual int64_t thread_cpu_time_ns() noexcept;
+
+  /// Writes all of `text` to standard error, unbuffered. Async-signal-safe; errors are dropped.
+  virtual void write_stderr(std::string_view text) noexcept;
+
+  /// The kernel itself.
+  [[nodiscard]] static system& real() noexcept;
+};
+
+}  // namespace weft::os

@@ -1,0 +1,107 @@
+// Destroying tasks that did not end by the shutdown's deadline: leaf to root, with the workers stopped.
+//
+// First every waiter is taken out of its queue, so that a destructor that releases a permit or closes a channel finds none
+// of them; then each strand's frames are destroyed from the leaf up. A frame whose forked children are not all gone yet is
+// left to the last of them, by the same count as while running ([join] in join.h).
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include <weft/join.h>
+#include <weft/join_handle.h>
+
+#include "sched/scheduler.h"
+
+namespace weft::detail {
+
+namespace {
+
+void leave_queues(strand* s) noexcept {
+  // acquire: no worker runs any more, but a plain thread may still act on a channel.
+  if (s->waiting.load(std::memory_order_acquire) == nullptr) return;
+  // acquire: as above.
+  if (s->wait_lock.load(std::memory_order_acquire) != nullptr) {
+    stop_strand(s);  // makes it ready too, which nobody acts on
+  } else {
+    // It waits for another task's end; that one is destroyed as well.
+    // relaxed: workers are stopped.
+    s->waiting.store(nullptr, std::memory_order_relaxed);
+  }
+}
+
+// The task is gone: says so to whoever holds its handle.
+void end_destroyed(task_control* t) noexcept {
+  std::construct_at(static_cast<std::exception_ptr*>(t->outcome_slot()), std::make_exception_ptr(task_destroyed()));
+  t->outcome = task_outcome::error;
+  // relaxed: for the registry.
+  t->id.store(0, std::memory_order_relaxed);
+  // acq_rel: [join-word].
+  const uintptr_t word = t->join_word.exchange(join_done, std::memory_order_acq_rel);
+  if (word == join_detached) {
+    // relaxed: written before the task was made ready.
+    t->entry.load(std::memory_order_relaxed)->drop_outcome(t);
+  } else if (word != join_running) {
+    const uintptr_t who = reinterpret_cast<waiter*>(word)->who;
+    if ((who & 1) != 0) wake(who);  // a plain thread in get(); a task that waits is destroyed itself
+  }
+}
+
+void destroy_upward(void* frame) noexcept {
+  for (;;) {
+    promise_base& p = promise_base::of(frame);
+    const uintptr_t role = p.role;
+    void* target = reinterpret_cast<void*>(role & ~role_tags);
+    if (role & role_root) {
+      auto* t = static_cast<task_control*>(target);
+      // relaxed: written before the task was made ready.
+      t->entry.load(std::memory_order_relaxed)->abandon(t, frame);
+      end_destroyed(t);
+      return;
+    }
+    if (target == nullptr) {
+      void* parent = p.continuation.address();
+      std::coroutine_handle<>::from_address(frame).destroy();
+      frame = parent;
+      continue;
+    }
+    const bool stolen = (role & role_stolen) != 0;
+    auto* core = stolen ? static_cast<fork_core*>(target) : static_cast<fork_entry*>(target)->core;
+    const int32_t change =
+        stolen ? -1 : static_cast<int32_t>(reinterpret_cast<fork_entry*>(core) - static_cast<fork_entry*>(target));
+    std::coroutine_handle<>::from_address(frame).destroy();
+    // relaxed: one thread destroys.
+    if (core->pending.fetch_add(change, std::memory_order_relaxed) + change != 0) return;
+    frame = core->parent.address();
+  }
+}
+
+}  // namespace
+
+void destroy_unstarted(task_control* t, void* root_frame) noexcept {
+  // relaxed: our own.
+  t->entry.load(std::memory_order_relaxed)->abandon(t, root_frame);
+}
+
+void scheduler::destroy_tasks() noexcept {
+  std::vector<void*> leaves;
+  // Forks that were offered and never begun.
+  for (auto& p : processors_)
+    while (fork_entry* e = p->forks.steal()) {
+      promise_base& child = promise_base::of(e->frame);
+      child.role = (child.role & role_destroy) | reinterpret_cast<uintptr_t>(e->core) | role_stolen;
+      leaves.push_back(e->frame);
+    }
+  heap_.for_each_strand([&](strand* s) {
+    // relaxed: here and below, workers are stopped.
+    const strand_kind kind = s->kind.load(std::memory_order_relaxed);
+    if (kind == strand_kind::unused) return;
+    const bool used = kind == strand_kind::fork ? static_cast<fork_strand*>(s)->task != nullptr
+                                                : static_cast<task_control*>(s)->id.load(std::memory_order_relaxed) != 0;
+    if (!used) return;
+    leave_queues(s);
+    if (s->resume_frame != nullptr) leaves.push_back(s->resume_frame);
+  });
+  for (void* leaf : leaves) destroy_upward(leaf);
+}
+
+}  // namespace weft::detail

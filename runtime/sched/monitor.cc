@@ -1,0 +1,153 @@
+// The monitor (Go's sysmon): a thread without a processor that looks after the rest.
+//
+// Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes, fires timers
+// that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. The tick is
+// 100 us after something happened and doubles to 10 ms; when all workers sleep for long the monitor sleeps too.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "sched/dump.h"
+#include "sched/scheduler.h"
+#include "sched/worker.h"
+
+namespace weft::detail {
+
+namespace {
+constexpr int64_t shortest_tick_ns = 100'000;
+constexpr int64_t longest_tick_ns = 10'000'000;
+constexpr int64_t over_long_ns = 10'000'000;
+constexpr int idle_ticks_before_sleep = 10;
+}  // namespace
+
+void scheduler::monitor_entry(void* s) noexcept { static_cast<scheduler*>(s)->monitor_main(); }
+
+void scheduler::monitor_main() noexcept {
+  int64_t tick = longest_tick_ns;
+  int64_t last_trace = now_ns();
+  int idle_ticks = 0;
+  int quiet_ticks = 0;
+  uint64_t quiet_sum = 0;
+  monitor_seen_.resize(processors_.size());
+  // relaxed: a late look costs a tick.
+  while (stopping_.load(std::memory_order_relaxed) == 0) {
+    int64_t wait = tick;
+    if (opts_.schedtrace.count() > 0) wait = std::min<int64_t>(wait, opts_.schedtrace.count() * 1'000'000);
+    const bool all_idle = idle_workers() == workers_.size();
+    idle_ticks = all_idle ? idle_ticks + 1 : 0;
+    const bool watch = opts_.detect_deadlock && all_idle && live_tasks() != 0;
+    if (idle_ticks > idle_ticks_before_sleep && opts_.schedtrace.count() == 0 && !watch) {
+      // seq_cst: announced before the last look, so that a waker sees it or we see its worker.
+      monitor_asleep_.store(1, std::memory_order_seq_cst);
+      std_atomics::heavy_barrier();
+      if (idle_workers() == workers_.size() && stopping_.load(std::memory_order_seq_cst) == 0) wait = -1;
+    }
+    // acquire: pairs with the release store of whoever wakes the monitor.
+    if (monitor_word_.exchange(0, std::memory_order_acquire) == 0) {
+      seams_.sys->futex_wait(monitor_word_, 0, seams_.time->manual() && wait > 0 ? std::min<int64_t>(wait, 1'000'000) : wait);
+      // relaxed: consumed.
+      monitor_word_.store(0, std::memory_order_relaxed);
+    }
+    // relaxed: awake again.
+    monitor_asleep_.store(0, std::memory_order_relaxed);
+    const int64_t now = now_ns();
+    touch_clock(now);
+    tick = monitor_tick(now) ? shortest_tick_ns : std::min(tick * 2, longest_tick_ns);
+    if (opts_.schedtrace.count() > 0 && now - last_trace >= opts_.schedtrace.count() * 1'000'000) {
+      print_schedtrace(now);
+      last_trace = now;
+    }
+    if (opts_.detect_deadlock) {
+      // Twice in a row, with nothing dispatched in between.
+      uint64_t sum = 0;
+      for (const auto& p : processors_) sum += p->counters.dispatches.value();
+      quiet_ticks = looks_deadlocked() ? (sum == quiet_sum ? quiet_ticks + 1 : 1) : 0;
+      quiet_sum = sum;
+      if (quiet_ticks >= 2) {
+        seams_.sys->write_stderr("weft: all tasks are asleep - deadlock!\n\n" + dump_tasks(*this));
+        std::_Exit(2);
+      }
+    }
+  }
+}
+
+bool scheduler::monitor_tick(int64_t now) noexcept {
+  bool happened = false;
+  bool work_waits = false;
+  strand* due = nullptr;
+  for (auto& p : processors_) {
+    seen& last = monitor_seen_[p->index];
+    const uint64_t dispatches = p->counters.dispatches.value();
+    // relaxed: compared only.
+    strand* running = p->running.load(std::memory_order_relaxed);
+    strand* next = p->run_next.peek();
+    if (running != nullptr && dispatches == last.dispatches) {
+      if (!last.over_long && now - last.since_ns >= over_long_ns) {
+        last.over_long = true;
+        long_resumes_.add();
+      }
+      // It computes: what waits behind it should move.
+      if (next != nullptr && next == last.run_next) work_waits = true;
+      if (p->ring.size() != 0 || p->forks.public_size() != 0 || !p->mail.empty()) work_waits = true;
+      // relaxed: the lock in fire_timers() decides.
+      if (p->next_timer_ns.load(std::memory_order_relaxed) <= now) {
+        uint32_t count = 0;
+        due = fire_timers(*p, now, count);
+        if (due != nullptr) {
+          happened = true;
+          ready_all(due, count);
+        }
+      }
+    } else {
+      last.since_ns = now;
+      last.over_long = false;
+    }
+    last.dispatches = dispatches;
+    last.run_next = next;
+    if (next != nullptr && running != nullptr && idle_workers() != 0) happened = true;
+  }
+  if (work_waits && idle_workers() != 0) {
+    happened = true;
+    wake_one();
+  }
+  return happened;
+}
+
+bool scheduler::looks_deadlocked() noexcept {
+  if (idle_workers() != workers_.size() || live_tasks() == 0) return false;
+  if (any_work() || earliest_timer() != INT64_MAX) return false;
+  // Threads that are neither ours nor blocked in one of our waits may still wake a task.
+  const int threads = seams_.sys->process_thread_count();
+  if (threads < 0) return false;
+  const int sanitizer_threads = WEFT_TSAN ? 1 : 0;
+  // relaxed: asked twice, with a tick in between.
+  const int blocked = blocked_plain_threads.load(std::memory_order_relaxed);
+  return threads - static_cast<int>(thread_count()) - blocked - sanitizer_threads <= 0;
+}
+
+// Go's line: SCHED 1004ms: gomaxprocs=2 idleprocs=0 threads=4 spinningthreads=0 needspinning=0 idlethreads=1 runqueue=0
+// [ 3 1 ] schedticks=[ 10 12 ]
+void scheduler::print_schedtrace(int64_t now) noexcept {
+  const uint32_t idle = idle_workers();
+  std::string line = "SCHED " + std::to_string((now - start_ns_) / 1'000'000) + "ms: gomaxprocs=" +
+                     std::to_string(processors_.size()) + " idleprocs=" + std::to_string(idle) +
+                     " threads=" + std::to_string(thread_count()) + " spinningthreads=" +
+                     std::to_string(searching_workers()) + " needspinning=0 idlethreads=" + std::to_string(idle) +
+                     " runqueue=" + std::to_string(global_.size()) + " [";
+  for (const auto& p : processors_)
+    line += ' ' + std::to_string(p->ring.size() + (p->run_next.peek() != nullptr ? 1 : 0));
+  line += " ] schedticks=[";
+  for (const auto& p : processors_) line += ' ' + std::to_string(p->counters.dispatches.value());
+  line += " ]\n";
+  seams_.sys->write_stderr(line);
+}
+
+void scheduler::stop_monitor() noexcept {
+  if (monitor_thread_ == nullptr || !monitor_thread_->joinable()) return;
+  // release: wakes it; it then sees `stopping_`.
+  monitor_word_.store(1, std::memory_order_release);
+  seams_.sys->futex_wake(monitor_word_, 1);
+  monitor_thread_->join();
+}
+
+}  // namespace weft::detail

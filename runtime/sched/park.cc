@@ -1,0 +1,161 @@
+// Switching between strands: what happens after a strand was put into a queue. See [park] and [stop] in detail/wait.h.
+#include <array>
+
+#include <weft/this_task.h>
+#include <weft/time.h>
+
+#include "sched/scheduler.h"
+
+namespace weft::detail {
+
+std::coroutine_handle<> switch_away() noexcept {
+  context& c = this_context;
+  processor& p = *c.proc;
+  p.counters.parks.add();
+  c.forks->publish_all(forks_published);
+  if (--p.slice > 0) [[likely]] {
+    if (strand* next = p.run_next.take()) {
+      p.counters.hops.add();
+      dispatched(p, next);
+      return attach(next);
+    }
+  }
+  unload();
+  return std::noop_coroutine();
+}
+
+std::coroutine_handle<> yield_strand(std::coroutine_handle<> leaf, std::source_location) noexcept {
+  context& c = this_context;
+  processor& p = *c.proc;
+  scheduler& sched = p.sched;
+  c.budget = sched.opts().scheduling.budget;
+  // Nobody else here, and the loop's turn to look around has not come: go on.
+  if (--p.slice > 0 && p.ring.size() == 0 && p.run_next.peek() == nullptr) return leaf;
+  strand* self = detach(leaf);
+  c.forks->publish_all(forks_published);
+  unload();
+  if (strand* next = p.run_next.take()) sched.push_ring(p, next);
+  sched.push_ring(p, self);
+  if (p.slice > 0) {
+    if (strand* next = p.ring.pop()) {
+      dispatched(p, next);
+      return attach(next);
+    }
+  }
+  return std::noop_coroutine();
+}
+
+std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf,
+                                     std::source_location where) noexcept {
+  processor& p = *this_context.proc;
+  announce_wait(p.timer_lock);
+  p.timer_lock.lock();
+  if (stop_pending()) {
+    p.timer_lock.unlock();
+    node.result = wait_result::stopped;
+    return leaf;
+  }
+  strand* s = detach(leaf);
+  begin_wait(s, node, wait_reason::sleep, where);
+  // relaxed: for the dump.
+  s->since.store(p.sched.coarse_ms(), std::memory_order_relaxed);
+  node.home = &p;
+  p.timers.push(node);
+  // release: read by whoever looks for due timers before it takes the lock.
+  p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_release);
+  p.timer_lock.unlock();
+  return switch_away();
+}
+
+int64_t runtime_now_ns() noexcept { return this_context.proc->sched.now_ns(); }
+
+int64_t deadline_after(std::chrono::nanoseconds d) noexcept {
+  WEFT_CHECK(this_context.current != nullptr, "weft::sleep_for outside any task");
+  const int64_t now = runtime_now_ns();
+  return d.count() > INT64_MAX - now ? INT64_MAX - 1 : now + d.count();
+}
+
+int64_t runtime_time_of(std::chrono::steady_clock::time_point t) noexcept {
+  const auto left = t - std::chrono::steady_clock::now();
+  return deadline_after(std::chrono::duration_cast<std::chrono::nanoseconds>(left));
+}
+
+// --- leaving a wait because of a stop --------------------------------------------------------------------------------
+
+namespace {
+
+std::array<leave_wait_function, 32> leave_functions{};
+
+void leave_queue(strand* s, waiter& w, spin_lock& lock) noexcept {
+  wait_queue::unlink(w);
+  end_wait(w, wait_result::stopped);
+  lock.unlock();
+  scheduler_of(s).ready(s);
+}
+
+void leave_timer(strand* s, waiter& w, spin_lock& lock) noexcept {
+  auto& node = static_cast<sleeper&>(w);
+  processor& p = *node.home;
+  p.timers.remove(node);
+  // relaxed: under the timer lock.
+  p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_relaxed);
+  end_wait(w, wait_result::stopped);
+  lock.unlock();
+  scheduler_of(s).ready(s);
+}
+
+}  // namespace
+
+void set_leave_wait(wait_reason reason, leave_wait_function leave) noexcept {
+  leave_functions[static_cast<std::size_t>(reason)] = leave;
+}
+
+void leave_wait(strand* s, waiter& w, spin_lock& lock) noexcept {
+  // relaxed: written under the lock that we hold.
+  const auto reason = static_cast<wait_reason>(s->reason.load(std::memory_order_relaxed));
+  if (reason == wait_reason::sleep) return leave_timer(s, w, lock);
+  if (leave_wait_function f = leave_functions[static_cast<std::size_t>(reason)]) return f(s, w, lock);
+  leave_queue(s, w, lock);
+}
+
+void record_latency(processor& p, strand* s) noexcept {
+  s->sampled = false;
+  const auto now = static_cast<uint32_t>((p.sched.now_ns() - p.sched.start_ns()) >> 5);
+  // relaxed: handed over with the strand.
+  p.latencies.record_owner(int64_t{now - s->since.load(std::memory_order_relaxed)} << 5);
+}
+
+// --- plain threads ---------------------------------------------------------------------------------------------------
+
+void begin_thread_wait(waiter& w, thread_note& note, const char* operation) noexcept {
+  WEFT_CHECK(this_context.current == nullptr, operation);
+  w.who = reinterpret_cast<uintptr_t>(&note) | 1;
+  w.result = wait_result::pending;
+}
+
+void thread_wait(thread_note& note) noexcept {
+  // relaxed: a hint for the deadlock check, which asks twice.
+  blocked_plain_threads.fetch_add(1, std::memory_order_relaxed);
+  // acquire: pairs with the release store in wake_thread().
+  while (note.word.load(std::memory_order_acquire) == 0) os::system::real().futex_wait(note.word, 0, -1);
+  // relaxed: as above.
+  blocked_plain_threads.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void wake_thread(uintptr_t who) noexcept {
+  auto& note = *reinterpret_cast<thread_note*>(who & ~uintptr_t{1});
+  // release: publishes the outcome of the wait. The note may be gone right after; a stray wake is harmless.
+  note.word.store(1, std::memory_order_release);
+  os::system::real().futex_wake(note.word, 1);
+}
+
+}  // namespace weft::detail
+namespace weft::this_task {
+
+uint64_t id() noexcept {
+  detail::strand* s = detail::this_context.current;
+  // relaxed: our own task.
+  return s == nullptr ? 0 : detail::task_of(s)->id.load(std::memory_order_relaxed);
+}
+
+}  // namespace weft::this_task

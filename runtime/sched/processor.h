@@ -1,0 +1,89 @@
+// A processor (Go's P): the right to run tasks, with its queues, caches and counters.
+//
+// Fields are grouped by who touches them. A worker drives a processor; in a hosted runtime the host's poll() does, and in
+// tests a single thread drives several in turn.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include <weft/detail/context.h>
+#include <weft/detail/fork_deque.h>
+#include <weft/detail/promise.h>
+
+#include "base/counter.h"
+#include "base/fast_random.h"
+#include "base/histogram.h"
+#include "mem/block_heap.h"
+#include "sched/inbox.h"
+#include "sched/run_next.h"
+#include "sched/run_queue.h"
+#include "sched/timer_heap.h"
+
+namespace weft::detail {
+
+class scheduler;
+
+/// Counts of what one processor did. Written by whoever drives it.
+struct processor_counters {
+  base::counter dispatches;       // resumptions of strands, Go's schedtick
+  base::counter tasks_created;
+  base::counter tasks_finished;
+  base::counter parks;
+  base::counter hops;             // hand-offs straight from a parking strand to the next one
+  base::counter steals;           // successful steals from a ring
+  base::counter stolen_strands;   // strands moved by them
+  base::counter run_next_steals;
+  base::counter forks_stolen;
+  base::counter forks_published;
+  base::counter overflows;        // strands moved from a full ring to the global queue
+  base::counter searches;
+  base::counter sleeps;
+  base::counter wakes;            // workers woken by this one
+  base::counter budget_yields;
+  base::counter stack_growths;
+  base::counter hot_splits;       // growths served by the spare segment
+  base::counter timers_fired;
+};
+
+class alignas(128) processor {
+ public:
+  static constexpr uint32_t ring_capacity = 256;
+
+  processor(scheduler& sched, mem::block_heap& heap, uint32_t index, uint64_t seed)
+      : sched(sched), index(index), random(seed), blocks(heap) {}
+
+  scheduler& sched;
+  const uint32_t index;
+
+  // Owner only.
+  int32_t slice = 0;             // direct hand-offs left before the worker's loop looks around
+  int32_t run_next_left = 0;     // dispatches from run-next left before the ring has its turn
+  uint32_t tick = 0;             // passes of the worker's loop
+  uint32_t latency_countdown = 1;  // readied strands until the next one is sampled
+  strand* fork_stack = nullptr;  // an empty stack, ready for a stolen fork
+  segment* spare = nullptr;      // the segment that the last shrinking stack gave up
+  base::fast_random random;
+  mem::block_cache blocks;
+  fork_deque<fork_entry> forks;
+  uint64_t next_task_id = 0, last_task_id = 0;  // a batch of ids
+
+  // Shared: each has its own protocol.
+  sched::run_next_slot<strand> run_next;
+  sched::run_queue<strand, ring_capacity> ring;
+  sched::inbox<strand> mail;
+
+  alignas(64) spin_lock timer_lock;
+  sched::timer_heap timers;                         // guarded by timer_lock
+  std::atomic<int64_t> next_timer_ns{INT64_MAX};    // the earliest deadline; written under timer_lock
+
+  // Written by the owner, read by the monitor, the dump and metrics.
+  alignas(64) std::atomic<strand*> running{nullptr};
+  processor_counters counters;
+  base::time_histogram latencies;                        // ready to running, one readied strand in latency_sample
+  std::atomic<int64_t> idle_ns{0};
+  std::atomic<int64_t> idle_since_ns{0};            // 0: busy
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,453 @@
+// Construction, ready and wake, admission and draining. The worker's loop is in worker.cc, the monitor in monitor.cc.
+#include "sched/scheduler.h"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <string>
+
+#include <weft/join.h>
+
+#include "sched/worker.h"
+
+namespace weft::detail {
+
+constinit thread_local context this_context;
+std::atomic<bool> membarrier_granted{false};
+std::atomic<int> blocked_plain_threads{0};
+
+namespace {
+std::atomic<os::system*> barrier_system{nullptr};
+}
+
+void process_wide_barrier() noexcept {
+  // relaxed: written once before any processor runs.
+  if (membarrier_granted.load(std::memory_order_relaxed)) {
+    // acquire: pairs with the release store in scheduler's constructor.
+    barrier_system.load(std::memory_order_acquire)->membarrier();
+  } else {
+    std_atomics::fence_seq_cst();
+  }
+}
+
+scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, drive how)
+    : opts_(opts), seams_(seams), how_(how), start_ns_(seams.time->now_ns()), heap_(*seams.sys, this), drained_(*seams.sys) {
+  static const bool registered = [] {
+    os::system& real = os::system::real();
+    // release: pairs with the acquire load in process_wide_barrier().
+    barrier_system.store(&real, std::memory_order_release);
+    const bool granted = real.register_membarrier();
+    // seq_cst: no processor runs yet.
+    membarrier_granted.store(granted, std::memory_order_seq_cst);
+    return granted;
+  }();
+  (void)registered;
+  for (uint32_t i = 0; i < processors; ++i)
+    processors_.push_back(std::make_unique<processor>(*this, heap_, i, seams_.random->next()));
+  idle_.reserve(processors);
+  seams_.time->subscribe(&clock_changed, this);
+}
+
+scheduler::~scheduler() {
+  seams_.time->unsubscribe(this);
+  for (auto& p : processors_) {
+    if (p->fork_stack != nullptr) {
+      auto* f = static_cast<fork_strand*>(p->fork_stack);
+      p->blocks.give(mem::block_kind::strand, f->size_class, f);
+    }
+    if (p->spare != nullptr) release_segment(*this, p->spare);
+  }
+  for (const int fd : {wake_fd_, event_fd_, timer_fd_})
+    if (fd >= 0) seams_.sys->close_fd(fd);
+}
+
+absl::Status scheduler::start() noexcept {
+  if (how_ == drive::host) {
+    absl::StatusOr<int> fd = seams_.sys->create_event_fd();
+    if (!fd.ok()) return fd.status();
+    event_fd_ = *fd;
+    if (fd = seams_.sys->create_timer_fd(); !fd.ok()) return fd.status();
+    timer_fd_ = *fd;
+    const std::array<int, 2> watched{event_fd_, timer_fd_};
+    if (fd = seams_.sys->create_wait_set(watched); !fd.ok()) return fd.status();
+    wake_fd_ = *fd;
+    return absl::OkStatus();
+  }
+  if (how_ == drive::test) return absl::OkStatus();
+  for (auto& p : processors_) {
+    workers_.push_back(std::make_unique<worker>(*this, *p));
+    worker& w = *workers_.back();
+    const std::string name = "weft-" + std::to_string(p->index);
+    const absl::Status started = seams_.sys->start_thread(w.thread, &worker_entry, &w, name.c_str());
+    if (!started.ok()) {
+      workers_.pop_back();
+      stop_workers(INT64_MAX);
+      return absl::Status(started.code(), "weft: cannot start worker thread " + std::to_string(p->index + 1) + " of " +
+                                              std::to_string(processors_.size()) + ": " +
+                                              std::string(started.message()));
+    }
+  }
+  monitor_thread_ = std::make_unique<os::thread>();
+  const absl::Status started = seams_.sys->start_thread(*monitor_thread_, &monitor_entry, this, "weft-monitor");
+  if (!started.ok()) {
+    monitor_thread_.reset();
+    stop_workers(INT64_MAX);
+    return absl::Status(started.code(), "weft: cannot start the monitor thread: " + std::string(started.message()));
+  }
+  return absl::OkStatus();
+}
+
+bool scheduler::asymmetric() const noexcept {
+  // relaxed: constant by now.
+  return membarrier_granted.load(std::memory_order_relaxed);
+}
+
+uint32_t scheduler::idle_workers() const noexcept {
+  // relaxed: a figure.
+  return idle_count_.load(std::memory_order_relaxed);
+}
+
+uint32_t scheduler::searching_workers() const noexcept {
+  // relaxed: a figure.
+  return searching_.load(std::memory_order_relaxed);
+}
+
+uint32_t scheduler::thread_count() const noexcept {
+  return static_cast<uint32_t>(workers_.size()) + (monitor_thread_ != nullptr ? 1 : 0);
+}
+
+uint32_t scheduler::coarse_ms() const noexcept {
+  // relaxed: a rough clock.
+  return coarse_ms_.load(std::memory_order_relaxed);
+}
+
+void scheduler::touch_clock(int64_t now) noexcept {
+  // relaxed: a rough clock; writers agree.
+  coarse_ms_.store(static_cast<uint32_t>((now - start_ns_) / 1'000'000), std::memory_order_relaxed);
+}
+
+void scheduler::clock_changed(void* s) noexcept {
+  auto* self = static_cast<scheduler*>(s);
+  self->touch_clock(self->now_ns());
+  self->wake_all();
+}
+
+uint64_t scheduler::take_ids() noexcept {
+  // relaxed: only uniqueness counts.
+  return next_id_.fetch_add(id_batch, std::memory_order_relaxed);
+}
+
+// --- ready ---------------------------------------------------------------------------------------------------------
+
+// Stamps one readied strand in latency_sample with the time.
+static constexpr uint32_t latency_sample = 128;
+
+void scheduler::ready(strand* s) noexcept {
+  processor* p = this_context.proc;
+  if (p != nullptr && &p->sched == this) [[likely]] {
+    ready_here(*p, s);
+  } else {
+    ready_from_outside(s);
+  }
+}
+
+void scheduler::ready_here(processor& p, strand* s) noexcept {
+  if (--p.latency_countdown == 0) [[unlikely]] {
+    p.latency_countdown = latency_sample;
+    // relaxed: handed over with the strand.
+    s->since.store(static_cast<uint32_t>((now_ns() - start_ns_) >> 5), std::memory_order_relaxed);
+    s->sampled = true;
+  }
+  if (!opts_.scheduling.run_next) [[unlikely]] {
+    push_ring(p, s);
+    wake_one();
+    return;
+  }
+  if (strand* displaced = p.run_next.put(s)) {
+    push_ring(p, displaced);
+    wake_one();
+  }
+}
+
+void scheduler::push_ring(processor& p, strand* s) noexcept {
+  while (!p.ring.push(s)) {
+    strand* half[processor::ring_capacity / 2 + 1];
+    const uint32_t n = p.ring.take_half(half);
+    if (n == 0) continue;  // thieves made room meanwhile
+    for (uint32_t i = 0; i + 1 < n; ++i) half[i]->next = half[i + 1];
+    global_.push(half[0], half[n - 1], n);
+    p.counters.overflows.add(n);
+  }
+}
+
+void scheduler::ready_all(strand* first, uint32_t count) noexcept {
+  if (count == 0) return;
+  processor* p = this_context.proc;
+  if (p != nullptr && &p->sched == this) {
+    while (first != nullptr) {
+      strand* next = first->next;
+      push_ring(*p, first);
+      first = next;
+    }
+    if (count > 1) wake_one();
+    return;
+  }
+  strand* last = first;
+  while (last->next != nullptr) last = last->next;
+  global_.push(first, last, count);
+  wake_one();
+}
+
+void scheduler::ready_from_outside(strand* s) noexcept {
+  // relaxed: spreads the load; any processor will do.
+  const uint32_t i = processors_.size() == 1 ? 0 : next_mail_.fetch_add(1, std::memory_order_relaxed);
+  processors_[i % processors_.size()]->mail.push(s);
+  if (how_ == drive::threads) {
+    wake_one();
+  } else {
+    rearm_wake_fd();
+  }
+}
+
+void scheduler::rearm_wake_fd() noexcept {
+  // acq_rel: pairs with the exchange in drive_some(): either it sees the work, or the descriptor is signalled again.
+  if (event_fd_ >= 0 && wake_fd_signalled_.exchange(1, std::memory_order_acq_rel) == 0)
+    seams_.sys->signal_event_fd(event_fd_);
+}
+
+void scheduler::wait_for_work() noexcept {
+  if (wake_fd_ < 0) return;
+  // relaxed: a hint for the deadlock check.
+  blocked_plain_threads.fetch_add(1, std::memory_order_relaxed);
+  seams_.sys->wait_readable(wake_fd_, -1);
+  // relaxed: as above.
+  blocked_plain_threads.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void wake(uintptr_t who) noexcept {
+  if ((who & 1) != 0) {
+    wake_thread(who);
+    return;
+  }
+  auto* s = reinterpret_cast<strand*>(who);
+  scheduler_of(s).ready(s);
+}
+
+// --- wake ----------------------------------------------------------------------------------------------------------
+
+void scheduler::wake_one() noexcept {
+  std_atomics::light_barrier();
+  // relaxed: K3; ordered after K1 by the light barrier.
+  if (idle_count_.load(std::memory_order_relaxed) == 0) return;
+  uint32_t none = 0;
+  // relaxed: K3, as above; checked first to keep the line shared.
+  if (searching_.load(std::memory_order_relaxed) != 0) return;
+  // seq_cst: takes the token.
+  if (!searching_.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) return;
+  worker* w = pop_idle();
+  if (w == nullptr) {
+    // seq_cst: gives the token back.
+    searching_.fetch_sub(1, std::memory_order_seq_cst);
+    return;
+  }
+  w->searching = true;
+  if (processor* p = this_context.proc) p->counters.wakes.add();
+  signal(*w);
+  // relaxed: a hint; the monitor looks again after it announced its sleep.
+  if (monitor_asleep_.load(std::memory_order_relaxed) != 0) {
+    // seq_cst: one waker signals.
+    if (monitor_asleep_.exchange(0, std::memory_order_seq_cst) != 0) {
+      // release: wakes the monitor; a counterless flag.
+      monitor_word_.store(1, std::memory_order_release);
+      seams_.sys->futex_wake(monitor_word_, 1);
+    }
+  }
+}
+
+scheduler::worker* scheduler::pop_idle() noexcept {
+  spin_guard guard(idle_lock_);
+  if (idle_.empty()) return nullptr;
+  worker* w = idle_.back();
+  idle_.pop_back();
+  // relaxed: under the lock; readers tolerate a stale count (see [wake]).
+  idle_count_.store(static_cast<uint32_t>(idle_.size()), std::memory_order_relaxed);
+  return w;
+}
+
+bool scheduler::leave_idle(worker& w) noexcept {
+  spin_guard guard(idle_lock_);
+  const auto at = std::find(idle_.begin(), idle_.end(), &w);
+  if (at == idle_.end()) return false;
+  idle_.erase(at);
+  // relaxed: as in pop_idle().
+  idle_count_.store(static_cast<uint32_t>(idle_.size()), std::memory_order_relaxed);
+  return true;
+}
+
+void scheduler::signal(worker& w) noexcept {
+  // release: publishes `searching`; pairs with the acquire load in idle().
+  w.word.store(1, std::memory_order_release);
+  seams_.sys->futex_wake(w.word, 1);
+}
+
+void scheduler::wake_all() noexcept {
+  std_atomics::heavy_barrier();
+  while (worker* w = pop_idle()) {
+    w->searching = false;
+    signal(*w);
+  }
+  // release: the monitor looks around too.
+  monitor_word_.store(1, std::memory_order_release);
+  seams_.sys->futex_wake(monitor_word_, 1);
+  if (how_ == drive::host) rearm_wake_fd();
+}
+
+void forks_published(fork_entry* entry) noexcept {
+  context& c = this_context;
+  if (entry != nullptr) {
+    entry->core->owner = c.current;
+    return;
+  }
+  c.proc->counters.forks_published.add();
+  c.proc->sched.wake_one();
+}
+
+// --- admission, counting, draining -----------------------------------------------------------------------------------
+
+void scheduler::close_admission() noexcept {
+  // seq_cst: launch_task() checks after it counted the task; see [admission] in task.cc.
+  closed_.store(1, std::memory_order_seq_cst);
+}
+
+bool scheduler::admits() const noexcept {
+  // seq_cst: [admission], see task.cc.
+  return closed_.load(std::memory_order_seq_cst) == 0;
+}
+
+uint64_t scheduler::created_tasks() const noexcept {
+  // acquire: counted before the task is ready.
+  uint64_t n = foreign_created_.load(std::memory_order_acquire);
+  for (const auto& p : processors_) n += p->counters.tasks_created.value();
+  return n;
+}
+
+uint64_t scheduler::finished_tasks() const noexcept {
+  // acquire: pairs with the RMW in count_finished().
+  uint64_t n = foreign_finished_.load(std::memory_order_acquire);
+  for (const auto& p : processors_) n += p->counters.tasks_finished.value();
+  return n;
+}
+
+void scheduler::count_created() noexcept {
+  processor* p = this_context.proc;
+  if (p != nullptr && &p->sched == this) {
+    p->counters.tasks_created.add();
+  } else {
+    // seq_cst: ordered with the look at `closed_`; see [admission].
+    foreign_created_.fetch_add(1, std::memory_order_seq_cst);
+  }
+}
+
+void scheduler::count_finished(processor* p) noexcept {
+  if (p != nullptr) {
+    p->counters.tasks_finished.add();
+  } else {
+    // seq_cst: rare.
+    foreign_finished_.fetch_add(1, std::memory_order_seq_cst);
+  }
+  // relaxed: drain() looks at the counts itself at intervals, too.
+  if (draining_.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+    // Each finisher publishes its count before it sums up, so the last one sees all.
+    std_atomics::fence_seq_cst();
+    if (live_tasks() == 0) drained_.signal();
+  }
+}
+
+bool scheduler::drain(int64_t deadline_ns) noexcept {
+  // seq_cst: pairs with the fence in count_finished().
+  draining_.store(1, std::memory_order_seq_cst);
+  std_atomics::heavy_barrier();
+  if (how_ != drive::threads) {
+    while (live_tasks() != 0) {
+      std::size_t ran = 0;
+      for (auto& p : processors_) ran += drive_some(p->index, 4096);
+      if (ran != 0) continue;
+      const int64_t left = deadline_ns - now_ns();
+      if (left <= 0) return false;
+      const int64_t timer = earliest_timer();
+      const int64_t pause = std::min<int64_t>({left, 1'000'000, timer == INT64_MAX ? left : timer - now_ns()});
+      drained_.wait(std::max<int64_t>(pause, 1));
+    }
+    return true;
+  }
+  while (live_tasks() != 0) {
+    const int64_t left = deadline_ns - now_ns();
+    if (left <= 0) return false;
+    drained_.wait(std::min<int64_t>(left, 10'000'000));
+  }
+  return true;
+}
+
+bool scheduler::stop_workers(int64_t patience_ns) noexcept {
+  // seq_cst: workers look after L2 of [wake].
+  stopping_.store(1, std::memory_order_seq_cst);
+  wake_all();
+  const int64_t give_up = patience_ns == INT64_MAX ? INT64_MAX : now_ns() + patience_ns;
+  for (auto& w : workers_) {
+    if (!w->thread.joinable()) continue;
+    while (!w->ended.wait(10'000'000)) {
+      wake_all();
+      if (now_ns() >= give_up) return false;
+    }
+    w->thread.join();
+  }
+  stop_monitor();
+  return true;
+}
+
+bool scheduler::has_held_handles() noexcept {
+  bool held = false;
+  heap_.for_each_strand([&](strand* s) {
+    // relaxed: no task runs any more.
+    if (s->kind.load(std::memory_order_relaxed) != strand_kind::task) return;
+    auto* t = static_cast<task_control*>(s);
+    // acquire: pairs with the exchange of whoever lets go of a handle.
+    if (t->id.load(std::memory_order_relaxed) == 0 && t->join_word.load(std::memory_order_acquire) == join_done)
+      held = true;
+  });
+  return held;
+}
+
+void keep_for_ever(std::unique_ptr<scheduler> s) {
+  static std::mutex mutex;
+  static auto* kept = new std::vector<std::unique_ptr<scheduler>>;
+  std::lock_guard guard(mutex);
+  kept->push_back(std::move(s));
+}
+
+void scheduler::stop_all() noexcept {
+  heap_.for_each_strand([](strand* s) { stop_strand(s); });
+}
+
+void stop_strand(strand* s) noexcept {
+  // seq_cst: S1 of [stop]; pairs with P3.
+  s->stop.store(1, std::memory_order_seq_cst);
+  std_atomics::fence_seq_cst();  // S2
+  for (;;) {
+    // acquire: S3.
+    spin_lock* lock = s->wait_lock.load(std::memory_order_acquire);
+    if (lock == nullptr) return;
+    lock->lock();
+    // acquire: S4; `waiting` first, then wait_lock.
+    waiter* w = s->waiting.load(std::memory_order_acquire);
+    const bool same = s->wait_lock.load(std::memory_order_acquire) == lock;
+    if (same && w != nullptr) {
+      leave_wait(s, *w, *lock);
+      return;
+    }
+    lock->unlock();
+    if (same) return;
+  }
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,292 @@
+// The scheduler: processors, the workers that drive them, and the rules of searching, sleeping and waking.
+//
+// Protocol [wake], so that no work is left while a worker sleeps:
+//   Producer: K1 publish the work (ring, mail, global queue, public fork). K2 light barrier. K3 if a worker is idle and
+//             none searches, take the search token (CAS searching 0 -> 1) and hand it to an idle worker.
+//   Sleeper:  L1 give up the search token if held; join the idle list. L2 heavy barrier. L3 look at every queue again;
+//             if there is work, leave the list and search. L4 sleep on the worker's futex word.
+//   Either K3 sees L1, or the barrier makes K1 visible to L3. A producer that sees a searcher may leave it to it: the
+//   searcher passes L1 to L3 before it sleeps. The last searcher to find work hands the token on (K3), so that wakes
+//   spread one by one.
+// A strand that is put into an empty run-next slot is not published in this sense: its processor is about to run it. If it
+// computes on instead, a searching worker or the monitor finds the slot unchanged and moves the strand (run_next.h).
+//
+// Source: Go's and Tokio's rules (one searcher at a time, wake chains), with the barrier moved to the sleeper.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+#include <weft/detail/task_block.h>
+#include <weft/detail/wait.h>
+#include <weft/options.h>
+
+#include "mem/block_heap.h"
+#include "os/note.h"
+#include "os/seams.h"
+#include "sched/global_queue.h"
+#include "sched/processor.h"
+
+namespace weft::detail {
+
+/// Who drives the processors.
+enum class drive : uint8_t {
+  threads,  ///< a worker thread each
+  host,     ///< one processor, driven by poll()
+  test,     ///< one thread drives all, a step at a time
+};
+
+class scheduler {
+ public:
+  scheduler(const options& opts, os::seams seams, uint32_t processors, drive how);
+  ~scheduler();
+  scheduler(const scheduler&) = delete;
+  scheduler& operator=(const scheduler&) = delete;
+
+  /// Starts the threads. On error none is left.
+  absl::Status start() noexcept;
+
+  /// R3 of [ready] for a strand of this scheduler, from any thread.
+  void ready(strand* s) noexcept;
+
+  /// Makes a list of strands ready; more than one wakes a worker.
+  void ready_all(strand* first, uint32_t count) noexcept;
+
+  /// K2 and K3 of [wake].
+  void wake_one() noexcept;
+
+  /// Drives processor `index` until nothing is ready or `most` dispatches are done; returns how many were. For
+  /// drive::host and drive::test; the caller is the only driver of that processor.
+  std::size_t drive_some(uint32_t index, std::size_t most);
+
+  /// Blocks the calling thread until drive_some() has work again. For drive::host and drive::test.
+  void wait_for_work() noexcept;
+
+  int wake_fd() const noexcept { return wake_fd_; }
+  void rearm_wake_fd() noexcept;
+
+  /// Stops admission; launch() then refuses.
+  void close_admission() noexcept;
+  bool admits() const noexcept;
+
+  /// Asks every live task to stop.
+  void stop_all() noexcept;
+
+  /// Waits until no task lives, at most until the deadline (by the runtime's clock). Drives a hosted runtime meanwhile.
+  bool drain(int64_t deadline_ns) noexcept;
+
+  /// Ends the workers and joins their threads; false if one still computes after `patience_ns`.
+  bool stop_workers(int64_t patience_ns) noexcept;
+
+  /// Destroys every live task, leaf to root, after the workers have ended.
+  void destroy_tasks() noexcept;
+
+  /// Whether handles to ended tasks are still held.
+  bool has_held_handles() noexcept;
+
+  uint64_t created_tasks() const noexcept;
+  uint64_t finished_tasks() const noexcept;
+  uint64_t live_tasks() const noexcept { return created_tasks() - finished_tasks(); }
+
+  /// Milliseconds since the start, as of the monitor's last tick.
+  uint32_t coarse_ms() const noexcept;
+  int64_t now_ns() noexcept { return seams_.time->now_ns(); }
+  int64_t start_ns() const noexcept { return start_ns_; }
+
+  const options& opts() const noexcept { return opts_; }
+  const os::seams& seams() const noexcept { return seams_; }
+  mem::block_heap& heap() noexcept { return heap_; }
+  std::vector<std::unique_ptr<processor>>& processors() noexcept { return processors_; }
+  const std::vector<std::unique_ptr<processor>>& processors() const noexcept { return processors_; }
+  sched::global_queue& global() noexcept { return global_; }
+  drive how() const noexcept { return how_; }
+  bool asymmetric() const noexcept;
+  uint32_t idle_workers() const noexcept;
+  uint32_t searching_workers() const noexcept;
+  uint32_t thread_count() const noexcept;
+
+  /// A batch of task ids: the first; the caller owns 16 of them.
+  uint64_t take_ids() noexcept;
+  static constexpr uint64_t id_batch = 16;
+
+  /// A block for a strand or segment, from the running processor's cache if it is ours.
+  void* take_block(mem::block_kind kind, std::size_t size_class) noexcept;
+  void give_block(mem::block_kind kind, std::size_t size_class, void* block) noexcept;
+
+  void count_created() noexcept;
+  void count_finished(processor* p) noexcept;
+
+  /// The figures of plain threads that act on the runtime.
+  base::time_histogram& foreign_latencies() noexcept { return foreign_latencies_; }
+
+  uint64_t long_resumes() const noexcept { return long_resumes_.value(); }
+
+  void report_unhandled(std::exception_ptr error, task_control* task) noexcept;
+
+ private:
+  friend class worker_loop;
+  friend class monitor;
+  struct worker;
+  struct work;
+
+  static void worker_entry(void* w) noexcept;
+  static void monitor_entry(void* s) noexcept;
+  static void clock_changed(void* s) noexcept;
+
+  void worker_main(worker& w) noexcept;
+  bool find_local(processor& p, work& out) noexcept;
+  bool search(worker& w, work& out) noexcept;
+  bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
+  bool steal_run_next(processor& p, processor& victim, work& out) noexcept;
+  bool idle(worker& w) noexcept;
+  bool any_work() noexcept;
+  int64_t earliest_timer() noexcept;
+  void run(processor& p, const work& w) noexcept;
+  void run_strand(processor& p, strand* s) noexcept;
+  void run_fork(processor& p, fork_entry* e) noexcept;
+  bool take_mail(processor& p, sched::inbox<strand>& mail, work& out) noexcept;
+  strand* fire_timers(processor& p, int64_t now, uint32_t& count) noexcept;
+  void push_ring(processor& p, strand* s) noexcept;
+  void ready_here(processor& p, strand* s) noexcept;
+  void ready_from_outside(strand* s) noexcept;
+  worker* pop_idle() noexcept;
+  bool leave_idle(worker& w) noexcept;
+  void signal(worker& w) noexcept;
+  void wake_all() noexcept;
+  void touch_clock(int64_t now) noexcept;
+
+  void monitor_main() noexcept;
+  bool monitor_tick(int64_t now) noexcept;
+  bool looks_deadlocked() noexcept;
+  void print_schedtrace(int64_t now) noexcept;
+  void stop_monitor() noexcept;
+
+  friend std::coroutine_handle<> switch_away() noexcept;
+  friend std::coroutine_handle<> yield_strand(std::coroutine_handle<>, std::source_location) noexcept;
+  friend bool nobody_waits_for_a_turn() noexcept;
+  friend std::coroutine_handle<> park_sleeper(sleeper&, std::coroutine_handle<>, std::source_location) noexcept;
+
+  const options opts_;
+  const os::seams seams_;
+  const drive how_;
+  const int64_t start_ns_;
+  mem::block_heap heap_;
+  std::vector<std::unique_ptr<processor>> processors_;  // immutable after construction
+  std::vector<std::unique_ptr<worker>> workers_;        // immutable after start()
+  sched::global_queue global_;
+  // drive::host: the set of the two others, which the host watches.
+  int wake_fd_ = -1;
+  int event_fd_ = -1;  // signalled when a strand comes from outside
+  int timer_fd_ = -1;  // armed for the earliest timer when poll() ends
+  std::atomic<uint32_t> wake_fd_signalled_{0};
+
+  alignas(64) std::atomic<uint32_t> idle_count_{0};  // size of idle_; written under idle_lock_
+  std::atomic<uint32_t> searching_{0};               // workers that hold the search token
+  spin_lock idle_lock_;
+  std::vector<worker*> idle_;  // guarded by idle_lock_; the last one slept last and is warmest
+
+  alignas(64) std::atomic<uint32_t> coarse_ms_{0};  // written by the monitor and by whoever reads the clock
+  std::atomic<uint32_t> stopping_{0};               // 1: workers end
+  std::atomic<uint32_t> closed_{0};                 // 1: no new tasks
+  std::atomic<uint32_t> draining_{0};               // 1: the end of the last task signals drained_
+  std::atomic<int64_t> timer_keeper_ns_{INT64_MAX};  // deadline of the idle worker that watches the timers
+  std::atomic<uint32_t> next_mail_{0};
+  std::atomic<uint64_t> next_id_{1};
+  std::atomic<uint64_t> foreign_created_{0};
+  std::atomic<uint64_t> foreign_finished_{0};
+  base::time_histogram foreign_latencies_;
+  os::note drained_;
+
+  std::unique_ptr<os::thread> monitor_thread_;
+  std::atomic<uint32_t> monitor_word_{0};    // futex: 1 wakes the monitor
+  std::atomic<uint32_t> monitor_asleep_{0};  // 1: it sleeps without a timeout
+  // What the monitor saw of each processor at its last tick. Monitor only.
+  struct seen {
+    uint64_t dispatches = 0;
+    strand* run_next = nullptr;
+    int64_t since_ns = 0;
+    bool over_long = false;
+  };
+  std::vector<seen> monitor_seen_;
+  base::counter long_resumes_;  // resumptions that lasted over 10 ms
+};
+
+/// Keeps a scheduler's memory until the process ends, for handles that outlive their runtime.
+void keep_for_ever(std::unique_ptr<scheduler> s);
+
+/// Plain threads that are blocked in one of weft's waits right now, process-wide; for the deadlock check.
+extern std::atomic<int> blocked_plain_threads;
+
+/// How a strand leaves a wait because it was stopped: unlinks the waiter, ends the wait as stopped, unlocks, and wakes
+/// whoever may go on now. Each wait reason may have its own; the default takes the waiter out of a wait_queue.
+using leave_wait_function = void (*)(strand* s, waiter& w, spin_lock& lock) noexcept;
+void set_leave_wait(wait_reason reason, leave_wait_function leave) noexcept;
+void leave_wait(strand* s, waiter& w, spin_lock& lock) noexcept;
+
+/// S1 to S4 of [stop].
+void stop_strand(strand* s) noexcept;
+
+/// R3 of [ready] for a plain thread.
+void wake_thread(uintptr_t who) noexcept;
+
+/// The scheduler that a strand belongs to.
+inline scheduler& scheduler_of(const strand* s) noexcept {
+  return *static_cast<scheduler*>(mem::slab_of_strand(s).owner);
+}
+
+/// A strand that runs a stolen fork.
+struct fork_strand : strand {
+  task_control* task;
+  uint8_t size_class;
+  segment first;
+};
+
+/// The task that a strand works for.
+inline task_control* task_of(strand* s) noexcept {
+  // relaxed: constant while the strand is used.
+  return s->kind.load(std::memory_order_relaxed) == strand_kind::task ? static_cast<task_control*>(s)
+                                                                      : static_cast<fork_strand*>(s)->task;
+}
+
+/// Empties the context after its strand was detached or ended.
+WEFT_INLINE void unload() noexcept {
+  context& c = this_context;
+  c.current = nullptr;
+  c.top = nullptr;
+  c.sp = c.limit = nullptr;
+}
+
+/// Gives the segments above a strand's first one back.
+void release_segments(scheduler& s, segment* top) noexcept;
+
+/// Gives one segment back.
+void release_segment(scheduler& s, segment* one) noexcept;
+
+/// An empty stack for a stolen fork.
+strand* make_fork_strand(scheduler& s) noexcept;
+
+/// Destroys the root frame and closure of a task that never ran.
+void destroy_unstarted(task_control* t, void* root_frame) noexcept;
+
+/// The end of a task's root frame; returns what to resume.
+std::coroutine_handle<> finish_task(task_control* t) noexcept;
+
+/// Takes back the empty stack of a stolen fork.
+void recycle_fork_strand(processor& p, strand* s) noexcept;
+
+void record_latency(processor& p, strand* s) noexcept;
+
+/// Bookkeeping for a strand that is about to run on `p`.
+WEFT_INLINE void dispatched(processor& p, strand* s) noexcept {
+  p.counters.dispatches.add();
+  // relaxed: read by the monitor and the dump.
+  p.running.store(s, std::memory_order_relaxed);
+  if (s->sampled) [[unlikely]] record_latency(p, s);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,396 @@
+// The worker's loop: find something to run, run it; search, sleep. See [wake] in scheduler.h.
+#include "sched/worker.h"
+
+#include <algorithm>
+
+#include <weft/join.h>
+
+namespace weft::detail {
+
+namespace {
+
+// Passes of the loop between looks at the clock for due timers.
+constexpr uint32_t timer_interval = 16;
+
+/// Makes a thread the driver of a processor for a scope.
+class driving {
+ public:
+  explicit driving(processor& p) noexcept : saved_(this_context) {
+    this_context = context{};
+    this_context.proc = &p;
+    this_context.forks = &p.forks;
+  }
+  ~driving() { this_context = saved_; }
+  driving(const driving&) = delete;
+  driving& operator=(const driving&) = delete;
+
+ private:
+  context saved_;
+};
+
+}  // namespace
+
+void scheduler::worker_entry(void* argument) noexcept {
+  worker& w = *static_cast<worker*>(argument);
+  {
+    driving d(w.proc);
+    w.sched.worker_main(w);
+  }
+  w.ended.signal();
+}
+
+void scheduler::worker_main(worker& w) noexcept {
+  processor& p = w.proc;
+  work found;
+  // relaxed: a late look only costs one more dispatch.
+  while (stopping_.load(std::memory_order_relaxed) == 0) {
+    if (find_local(p, found) || search(w, found)) {
+      run(p, found);
+      found = work{};
+    } else {
+      idle(w);
+    }
+  }
+  p.blocks.flush();
+}
+
+std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
+  processor& p = *processors_[index];
+  driving d(p);
+  // acq_rel: pairs with the exchange in rearm_wake_fd(): what was pushed before is found below.
+  if (event_fd_ >= 0 && wake_fd_signalled_.exchange(0, std::memory_order_acq_rel) != 0)
+    seams_.sys->drain_event_fd(event_fd_);
+  const uint64_t before = p.counters.dispatches.value();
+  touch_clock(now_ns());
+  work found;
+  while (p.counters.dispatches.value() - before < most) {
+    bool any = find_local(p, found);
+    for (std::size_t i = 1; !any && i < processors_.size(); ++i)
+      any = steal_from(p, *processors_[(index + i) % processors_.size()], true, found);
+    if (!any) {
+      if (timer_fd_ >= 0) {
+        const int64_t timer = earliest_timer();
+        seams_.sys->arm_timer_fd(timer_fd_, timer == INT64_MAX || seams_.time->manual() ? -1 : timer - now_ns());
+      }
+      return p.counters.dispatches.value() - before;
+    }
+    run(p, found);
+    found = work{};
+  }
+  rearm_wake_fd();
+  return p.counters.dispatches.value() - before;
+}
+
+bool scheduler::find_local(processor& p, work& out) noexcept {
+  ++p.tick;
+  const scheduling_options& rules = opts_.scheduling;
+  // relaxed: written under the lock by whoever changes the heap; a late look is a late timer by one pass.
+  if (p.tick % timer_interval == 0 && p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
+    uint32_t count = 0;
+    const int64_t now = now_ns();
+    touch_clock(now);
+    strand* due = fire_timers(p, now, count);
+    ready_all(due, count);
+  }
+  if (p.tick % static_cast<uint32_t>(rules.global_queue_interval) == 0) {
+    uint32_t count = 0;
+    if ((out.ready = global_.take(1, 1, count)) != nullptr) return true;
+  }
+  if (!p.mail.empty()) [[unlikely]] {
+    uint32_t count = 0;
+    for (strand* s = p.mail.take_all(); s != nullptr; ++count) {
+      strand* next = s->next;
+      push_ring(p, s);
+      s = next;
+    }
+    if (count > 1) wake_one();
+  }
+  if (p.slice > 0) {
+    if ((out.ready = p.run_next.take()) != nullptr) {
+      --p.slice;
+      return true;
+    }
+  } else if (strand* s = p.run_next.take()) {
+    push_ring(p, s);
+  }
+  p.slice = rules.run_next_in_a_row;
+  if ((out.ready = p.ring.pop()) != nullptr) return true;
+  if (p.forks.public_size() != 0 && (out.fork = p.forks.steal()) != nullptr) return true;
+  if (global_.size() != 0) {
+    uint32_t count = 0;
+    strand* s = global_.take(processor::ring_capacity / 2, static_cast<uint32_t>(processors_.size()), count);
+    if (s != nullptr) {
+      out.ready = s;
+      for (s = s->next; s != nullptr;) {
+        strand* next = s->next;
+        push_ring(p, s);
+        s = next;
+      }
+      return true;
+    }
+  }
+  // relaxed: as above.
+  if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
+    uint32_t count = 0;
+    const int64_t now = now_ns();
+    touch_clock(now);
+    if (strand* due = fire_timers(p, now, count)) {
+      out.ready = due;
+      ready_all(due->next, count - 1);
+      return true;
+    }
+  }
+  return false;
+}
+
+bool scheduler::search(worker& w, work& out) noexcept {
+  processor& p = w.proc;
+  const auto n = static_cast<uint32_t>(processors_.size());
+  if (n == 1) {
+    if (w.searching) {
+      w.searching = false;
+      // seq_cst: gives the token back, L1.
+      searching_.fetch_sub(1, std::memory_order_seq_cst);
+    }
+    return false;
+  }
+  if (!w.searching) {
+    // Half of the busy processors' number may search.
+    // relaxed: a throttle, not a protocol.
+    if (2 * searching_.load(std::memory_order_relaxed) >= n - std::min(n - 1, idle_workers())) return false;
+    // seq_cst: takes a token.
+    searching_.fetch_add(1, std::memory_order_seq_cst);
+    w.searching = true;
+  }
+  p.counters.searches.add();
+  const int64_t spin_ns = opts_.scheduling.idle_spin.count();
+  const int64_t begin = spin_ns > 0 ? now_ns() : 0;
+  bool found = false;
+  for (int pass = 0; !found; ++pass) {
+    const bool last = pass >= opts_.scheduling.search_passes - 1;
+    const uint32_t first = p.random.below(n);
+    for (uint32_t i = 0; i < n && !found; ++i) {
+      processor& victim = *processors_[(first + i) % n];
+      if (&victim != &p) found = steal_from(p, victim, last, out);
+    }
+    if (!found && !p.mail.empty()) found = find_local(p, out);
+    if (!found && global_.size() != 0) found = find_local(p, out);
+    if (found) break;
+    // relaxed: a late look only costs another pass.
+    if (stopping_.load(std::memory_order_relaxed) != 0) break;
+    if (last) {
+      // With a manual clock time stands still here, so only the passes count.
+      if (seams_.time->manual() || now_ns() - begin >= spin_ns) break;
+      for (int i = 0; i < 16; ++i) std_atomics::pause();
+    }
+  }
+  if (!found) return false;
+  w.searching = false;
+  // seq_cst: gives the token back; the last searcher hands it on, since there may be more work.
+  if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1) wake_one();
+  return true;
+}
+
+bool scheduler::steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept {
+  if ((out.fork = victim.forks.steal()) != nullptr) {
+    p.counters.forks_stolen.add();
+    return true;
+  }
+  if (victim.ring.size() != 0) {
+    strand* taken[processor::ring_capacity];
+    const uint32_t n = victim.ring.steal(taken);
+    if (n != 0) {
+      p.counters.steals.add();
+      p.counters.stolen_strands.add(n);
+      out.ready = taken[0];
+      for (uint32_t i = 1; i < n; ++i) push_ring(p, taken[i]);
+      return true;
+    }
+  }
+  if (!victim.mail.empty() && take_mail(p, victim.mail, out)) return true;
+  if (!last_pass) return false;
+  // relaxed: a hint; the lock in fire_timers() decides.
+  const int64_t timer = victim.next_timer_ns.load(std::memory_order_relaxed);
+  if (timer != INT64_MAX) {
+    const int64_t now = now_ns();
+    uint32_t count = 0;
+    if (timer <= now) {
+      if (strand* due = fire_timers(victim, now, count)) {
+        out.ready = due;
+        ready_all(due->next, count - 1);
+        return true;
+      }
+    }
+  }
+  return steal_run_next(p, victim, out);
+}
+
+bool scheduler::take_mail(processor& p, sched::inbox<strand>& mail, work& out) noexcept {
+  strand* s = mail.take_all();
+  if (s == nullptr) return false;
+  out.ready = s;
+  for (s = s->next; s != nullptr;) {
+    strand* next = s->next;
+    push_ring(p, s);
+    s = next;
+  }
+  return true;
+}
+
+// Takes the strand out of another's run-next slot, but only if the victim did not dispatch anything for the delay:
+// stealing one of a pair that hands over to each other would send every later hand-off across the processors.
+bool scheduler::steal_run_next(processor& p, processor& victim, work& out) noexcept {
+  strand* candidate = victim.run_next.peek();
+  if (candidate == nullptr) return false;
+  const uint64_t dispatches = victim.counters.dispatches.value();
+  const int64_t delay = opts_.scheduling.run_next_steal_delay.count();
+  if (how_ == drive::threads && !seams_.time->manual()) {
+    const int64_t begin = now_ns();
+    while (now_ns() - begin < delay) {
+      if (victim.run_next.peek() != candidate || victim.counters.dispatches.value() != dispatches) return false;
+      std_atomics::pause();
+    }
+  }
+  if (!victim.run_next.steal(candidate)) return false;
+  p.counters.run_next_steals.add();
+  out.ready = candidate;
+  return true;
+}
+
+bool scheduler::any_work() noexcept {
+  if (global_.size() != 0) return true;
+  for (const auto& p : processors_)
+    if (p->ring.size() != 0 || !p->mail.empty() || p->forks.public_size() != 0) return true;
+  return false;
+}
+
+int64_t scheduler::earliest_timer() noexcept {
+  int64_t earliest = INT64_MAX;
+  // acquire: after the barrier of L2; pairs with the store under the timer lock.
+  for (const auto& p : processors_) earliest = std::min(earliest, p->next_timer_ns.load(std::memory_order_acquire));
+  return earliest;
+}
+
+bool scheduler::idle(worker& w) noexcept {
+  // L1: the token first, then the list, so that a producer that still sees a searcher is covered by L3.
+  if (w.searching) {
+    w.searching = false;
+    // seq_cst: L1.
+    searching_.fetch_sub(1, std::memory_order_seq_cst);
+  }
+  // relaxed: nobody signals a worker that is not on the list.
+  w.word.store(0, std::memory_order_relaxed);
+  {
+    spin_guard guard(idle_lock_);
+    idle_.push_back(&w);
+    // seq_cst: L1; read in K3.
+    idle_count_.store(static_cast<uint32_t>(idle_.size()), std::memory_order_seq_cst);
+  }
+  std_atomics::heavy_barrier();  // L2
+  // L3. acquire: pairs with stop_workers().
+  if (any_work() || stopping_.load(std::memory_order_acquire) != 0) {
+    if (leave_idle(w)) return true;
+  }
+  const int64_t before = now_ns();
+  // relaxed: read by metrics.
+  w.proc.idle_since_ns.store(before, std::memory_order_relaxed);
+  // L4. acquire: pairs with the release store in signal(), which publishes `searching`.
+  while (w.word.load(std::memory_order_acquire) == 0) {
+    const int64_t timer = earliest_timer();
+    int64_t timeout = -1;
+    bool keeper = false;
+    if (timer != INT64_MAX && !seams_.time->manual()) {
+      const int64_t now = now_ns();
+      if (timer <= now) {
+        if (leave_idle(w)) break;
+        continue;
+      }
+      // One idle worker watches the timers; a later one takes over only if its deadline is earlier.
+      // relaxed: a role, not a protocol; two keepers are harmless, and the monitor covers none.
+      int64_t kept = timer_keeper_ns_.load(std::memory_order_relaxed);
+      keeper = (kept > timer || kept <= now) &&
+               // relaxed: as above.
+               timer_keeper_ns_.compare_exchange_strong(kept, timer, std::memory_order_relaxed);
+      if (keeper) timeout = timer - now;
+    }
+    if (timer != INT64_MAX && seams_.time->manual() && timer <= now_ns()) {
+      if (leave_idle(w)) break;
+      continue;
+    }
+    w.proc.counters.sleeps.add();
+    seams_.sys->futex_wait(w.word, 0, timeout);
+    // relaxed: as above.
+    if (keeper) timer_keeper_ns_.store(INT64_MAX, std::memory_order_relaxed);
+  }
+  // relaxed: read by metrics.
+  w.proc.idle_since_ns.store(0, std::memory_order_relaxed);
+  // relaxed: only this worker writes it.
+  w.proc.idle_ns.store(w.proc.idle_ns.load(std::memory_order_relaxed) + (now_ns() - before),
+                       std::memory_order_relaxed);
+  return true;
+}
+
+strand* scheduler::fire_timers(processor& p, int64_t now, uint32_t& count) noexcept {
+  count = 0;
+  strand* first = nullptr;
+  strand** link = &first;
+  spin_guard guard(p.timer_lock);
+  while (!p.timers.empty() && p.timers.next_deadline_ns() <= now) {
+    sleeper* s = p.timers.pop();
+    end_wait(*s, wait_result::done);
+    auto* woken = reinterpret_cast<strand*>(s->who);
+    woken->next = nullptr;
+    *link = woken;
+    link = &woken->next;
+    ++count;
+  }
+  // relaxed: written under the lock.
+  p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_relaxed);
+  if (count != 0)
+    if (processor* here = this_context.proc) here->counters.timers_fired.add(count);
+  return first;
+}
+
+void scheduler::run(processor& p, const work& w) noexcept {
+  if (w.ready != nullptr)
+    run_strand(p, w.ready);
+  else
+    run_fork(p, w.fork);
+  // Without symmetric transfer each switch comes back here.
+  context& c = this_context;
+  while (c.pending != nullptr) {
+    void* next = c.pending;
+    c.pending = nullptr;
+    std::coroutine_handle<>::from_address(next).resume();
+  }
+  // relaxed: read by the monitor and the dump.
+  p.running.store(nullptr, std::memory_order_relaxed);
+}
+
+void scheduler::run_strand(processor& p, strand* s) noexcept {
+  this_context.budget = opts_.scheduling.budget;
+  dispatched(p, s);
+  attach(s).resume();
+}
+
+// J4 of [join]: runs a child that was offered by another strand, or was left behind by one that parked.
+void scheduler::run_fork(processor& p, fork_entry* e) noexcept {
+  fork_core* core = e->core;
+  void* frame = e->frame;
+  strand* s = p.fork_stack;
+  if (s != nullptr) {
+    p.fork_stack = nullptr;
+  } else {
+    s = make_fork_strand(*this);
+  }
+  auto* f = static_cast<fork_strand*>(s);
+  f->task = task_of(core->owner);
+  // relaxed: inherited; a stop that comes later finds this strand in the registry.
+  f->stop.store(f->task->stop.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  promise_base& child = promise_base::of(frame);
+  child.role = (child.role & role_destroy) | reinterpret_cast<uintptr_t>(core) | role_stolen;
+  f->resume_frame = frame;
+  run_strand(p, f);
+}
+
+}  // namespace weft::detail

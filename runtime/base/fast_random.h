@@ -27,9 +27,7 @@ class fast_random {
   }
 
   /// A number in [0, n); 0 when n is 0.
-  constexpr uint32_t below(uint32_t n) noexcept {
-    return static_cast<uint32_t>(((next() >> 32) * n) >> 32);
-  }
+  constexpr uint32_t below(uint32_t n) noexcept { return static_cast<uint32_t>(((next() >> 32) * n) >> 32); }
 
  private:
   // Spreads close seeds apart, and keeps zero, the one fixed point of the generator, out.

@@ -30,9 +30,7 @@ constexpr boundary_array all_boundaries = make_boundaries();
 
 }  // namespace
 
-std::span<const double, time_histogram::boundary_count> time_histogram::boundaries() noexcept {
-  return all_boundaries;
-}
+std::span<const double, time_histogram::boundary_count> time_histogram::boundaries() noexcept { return all_boundaries; }
 
 void time_histogram::add_to(counts& total) const noexcept {
   for (size_t i = 0; i < bucket_count; ++i) {

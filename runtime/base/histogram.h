@@ -24,8 +24,8 @@ namespace weft::base {
 
 class time_histogram {
  public:
-  static constexpr int min_bits = 9;       // below 2^min_bits ns the buckets are linear
-  static constexpr int max_bits = 48;      // from 2^max_bits ns on all durations are alike
+  static constexpr int min_bits = 9;   // below 2^min_bits ns the buckets are linear
+  static constexpr int max_bits = 48;  // from 2^max_bits ns on all durations are alike
   static constexpr int sub_bucket_bits = 2;
   static constexpr size_t sub_buckets = size_t{1} << sub_bucket_bits;
   static constexpr size_t groups = max_bits - min_bits + 1;

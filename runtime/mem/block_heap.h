@@ -35,11 +35,20 @@ inline constexpr std::size_t largest_block = 256 * 1024;
 /// Sizes in steps of 16 up to 512, then four per doubling up to 256 KiB.
 inline constexpr std::size_t class_count = 32 + 4 * 9;
 
-constexpr std::size_t class_bytes(std::size_t index) noexcept {
+constexpr std::size_t compute_class_bytes(std::size_t index) noexcept {
   if (index < 32) return (index + 1) * 16;
   const std::size_t doubling = (index - 32) / 4;
   return (std::size_t{512} << doubling) / 4 * (4 + (index - 32) % 4 + 1);
 }
+
+inline constexpr auto class_sizes = [] {
+  std::array<uint32_t, class_count> sizes{};
+  for (std::size_t i = 0; i < class_count; ++i) sizes[i] = static_cast<uint32_t>(compute_class_bytes(i));
+  return sizes;
+}();
+
+/// The bytes of a block of this class.
+constexpr std::size_t class_bytes(std::size_t index) noexcept { return class_sizes[index]; }
 
 /// The smallest class that holds `bytes`; bytes is at most largest_block.
 constexpr std::size_t class_of(std::size_t bytes) noexcept {
@@ -155,23 +164,29 @@ class block_cache {
     b->next = l.head;
     l.head = b;
     poison(kind, b, class_bytes(size_class));
-    if (++l.count > batch_size(size_class) * 2) [[unlikely]] spill(l, kind, size_class);
+    if (++l.count > 2u * batch_size(size_class)) [[unlikely]] spill(l, kind, size_class);
   }
 
   /// Gives everything to the depot.
   void flush() noexcept;
 
   /// Blocks that move between cache and depot at a time: 32 KiB worth, 2 to 64.
-  static constexpr uint32_t batch_size(std::size_t size_class) noexcept {
-    const std::size_t n = 32 * 1024 / class_bytes(size_class);
-    return static_cast<uint32_t>(n < 2 ? 2 : n > 64 ? 64 : n);
-  }
+  static constexpr uint32_t batch_size(std::size_t size_class) noexcept { return batch_sizes[size_class]; }
 
  private:
   struct list {
     free_block* head = nullptr;
     uint32_t count = 0;
   };
+
+  static constexpr auto batch_sizes = [] {
+    std::array<uint8_t, class_count> sizes{};
+    for (std::size_t i = 0; i < class_count; ++i) {
+      const std::size_t n = 32 * 1024 / class_bytes(i);
+      sizes[i] = static_cast<uint8_t>(n < 2 ? 2 : n > 64 ? 64 : n);
+    }
+    return sizes;
+  }();
 
   // A free strand block keeps its head readable: the registry and [stop] may look at it.
   static void poison(block_kind kind, free_block* b, std::size_t bytes) noexcept {

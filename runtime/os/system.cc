@@ -105,8 +105,8 @@ absl::StatusOr<void*> system::map(size_t bytes, size_t alignment) noexcept {
   // mmap aligns to a page by itself; for more, map enough to contain an aligned range and trim both ends.
   const size_t slack = alignment > page_bytes ? alignment - page_bytes : 0;
   if (bytes == 0 || bytes + slack < bytes) return refused("mmap", ENOMEM);
-  void* const mapped = ::mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const mapped =
+      ::mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) return refused("mmap", errno);
   if (slack == 0) return mapped;
   auto* const begin = static_cast<char*>(mapped);

@@ -7,8 +7,7 @@
 
 namespace weft::os {
 
-thread::thread(thread&& other) noexcept
-    : handle_(other.handle_), joinable_(std::exchange(other.joinable_, false)) {}
+thread::thread(thread&& other) noexcept : handle_(other.handle_), joinable_(std::exchange(other.joinable_, false)) {}
 
 thread& thread::operator=(thread&& other) noexcept {
   WEFT_CHECK(!joinable_, "an OS thread's handle was overwritten before join()");

@@ -92,12 +92,7 @@ void scheduler::destroy_tasks() noexcept {
       leaves.push_back(e->frame);
     }
   heap_.for_each_strand([&](strand* s) {
-    // relaxed: here and below, workers are stopped.
-    const strand_kind kind = s->kind.load(std::memory_order_relaxed);
-    if (kind == strand_kind::unused) return;
-    const bool used = kind == strand_kind::fork ? static_cast<fork_strand*>(s)->task != nullptr
-                                                : static_cast<task_control*>(s)->id.load(std::memory_order_relaxed) != 0;
-    if (!used) return;
+    if (!is_live(s)) return;
     leave_queues(s);
     if (s->resume_frame != nullptr) leaves.push_back(s->resume_frame);
   });

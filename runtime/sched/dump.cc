@@ -30,7 +30,7 @@ task_info describe(scheduler& s, task_control* t) {
   task_info info;
   // relaxed: here and below, the picture of a running runtime may be torn; none of it is used to find memory.
   info.id = t->id.load(std::memory_order_relaxed);
-  info.function = os::function_of(t->function.load(std::memory_order_relaxed));
+  info.function = os::function_of(t->function());
   info.started_at = os::function_of(t->started_at.load(std::memory_order_relaxed));
   if (t->waiting.load(std::memory_order_relaxed) != nullptr) {
     info.state = wait_reason_name(static_cast<wait_reason>(t->reason.load(std::memory_order_relaxed)));

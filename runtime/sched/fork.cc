@@ -49,7 +49,12 @@ std::coroutine_handle<> leave_stolen(fork_core* core) noexcept {
 
 std::coroutine_handle<> finish_uncommon(promise_base& promise, uintptr_t role) noexcept {
   void* target = reinterpret_cast<void*>(role & ~role_tags);
-  if (role & role_root) return finish_task(static_cast<task_control*>(target));
+  if (role & role_root) {
+    auto* t = static_cast<task_control*>(target);
+    // The task may have parked last in a deeper frame, or waited for a join.
+    t->resume_frame = std::coroutine_handle<promise_base>::from_promise(promise).address();
+    return finish_task(t);
+  }
   if (target == nullptr) return promise.continuation;  // a call that threw
   fork_entry* entry = nullptr;
   fork_core* core;
@@ -117,7 +122,8 @@ void recycle_fork_strand(processor& p, strand* s) noexcept {
   f->first.sp = f->first.base();
   // relaxed: for the registry.
   f->stop.store(0, std::memory_order_relaxed);
-  f->task = nullptr;
+  // relaxed: as above.
+  f->task.store(nullptr, std::memory_order_relaxed);
   if (p.fork_stack == nullptr) {
     p.fork_stack = f;
   } else {

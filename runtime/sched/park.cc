@@ -8,20 +8,28 @@
 
 namespace weft::detail {
 
+namespace {
+
+// Offers the forks that the parking strand leaves behind.
+WEFT_NOINLINE void leave_forks(processor& p) noexcept { p.forks.publish_all(forks_published); }
+
+WEFT_NOINLINE std::coroutine_handle<> back_to_the_loop() noexcept {
+  unload();
+  return std::noop_coroutine();
+}
+
+}  // namespace
+
 std::coroutine_handle<> switch_away() noexcept {
-  context& c = this_context;
-  processor& p = *c.proc;
-  p.counters.parks.add();
-  c.forks->publish_all(forks_published);
+  processor& p = *this_context.proc;
+  if (p.forks.has_private()) [[unlikely]] leave_forks(p);
   if (--p.slice > 0) [[likely]] {
-    if (strand* next = p.run_next.take()) {
-      p.counters.hops.add();
+    if (strand* next = p.run_next.take()) [[likely]] {
       dispatched(p, next);
       return attach(next);
     }
   }
-  unload();
-  return std::noop_coroutine();
+  return back_to_the_loop();
 }
 
 std::coroutine_handle<> yield_strand(std::coroutine_handle<> leaf, std::source_location) noexcept {
@@ -29,20 +37,21 @@ std::coroutine_handle<> yield_strand(std::coroutine_handle<> leaf, std::source_l
   processor& p = *c.proc;
   scheduler& sched = p.sched;
   c.budget = sched.opts().scheduling.budget;
+  p.counters.yields.add();
   // Nobody else here, and the loop's turn to look around has not come: go on.
-  if (--p.slice > 0 && p.ring.size() == 0 && p.run_next.peek() == nullptr) return leaf;
+  const bool stay = --p.slice > 0;
+  if (stay && p.ring.size() == 0 && p.run_next.peek() == nullptr) return leaf;
   strand* self = detach(leaf);
-  c.forks->publish_all(forks_published);
-  unload();
+  if (p.forks.has_private()) leave_forks(p);
   if (strand* next = p.run_next.take()) sched.push_ring(p, next);
   sched.push_ring(p, self);
-  if (p.slice > 0) {
+  if (stay) {
     if (strand* next = p.ring.pop()) {
       dispatched(p, next);
       return attach(next);
     }
   }
-  return std::noop_coroutine();
+  return back_to_the_loop();
 }
 
 std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf,

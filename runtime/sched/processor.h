@@ -28,10 +28,10 @@ class scheduler;
 /// Counts of what one processor did. Written by whoever drives it.
 struct processor_counters {
   base::counter dispatches;       // resumptions of strands, Go's schedtick
+  base::counter loop_dispatches;  // of which by the worker's loop; the rest were hops from one strand to the next
   base::counter tasks_created;
   base::counter tasks_finished;
-  base::counter parks;
-  base::counter hops;             // hand-offs straight from a parking strand to the next one
+  base::counter yields;           // strands that gave way, which parked nowhere
   base::counter steals;           // successful steals from a ring
   base::counter stolen_strands;   // strands moved by them
   base::counter run_next_steals;
@@ -51,15 +51,15 @@ class alignas(128) processor {
  public:
   static constexpr uint32_t ring_capacity = 256;
 
-  processor(scheduler& sched, mem::block_heap& heap, uint32_t index, uint64_t seed)
-      : sched(sched), index(index), random(seed), blocks(heap) {}
+  processor(scheduler& owner, mem::block_heap& heap, uint32_t number, uint64_t seed, bool with_run_next)
+      : sched(owner), index(number), use_run_next(with_run_next), random(seed), blocks(heap) {}
 
   scheduler& sched;
   const uint32_t index;
+  const bool use_run_next;  // options.scheduling.run_next
 
   // Owner only.
-  int32_t slice = 0;             // direct hand-offs left before the worker's loop looks around
-  int32_t run_next_left = 0;     // dispatches from run-next left before the ring has its turn
+  int32_t slice = 0;             // dispatches from run-next left before the ring and the loop have their turn
   uint32_t tick = 0;             // passes of the worker's loop
   uint32_t latency_countdown = 1;  // readied strands until the next one is sampled
   strand* fork_stack = nullptr;  // an empty stack, ready for a stolen fork

@@ -43,7 +43,7 @@ scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, 
   }();
   (void)registered;
   for (uint32_t i = 0; i < processors; ++i)
-    processors_.push_back(std::make_unique<processor>(*this, heap_, i, seams_.random->next()));
+    processors_.push_back(std::make_unique<processor>(*this, heap_, i, seams_.random->next(), opts_.scheduling.run_next));
   idle_.reserve(processors);
   seams_.time->subscribe(&clock_changed, this);
 }
@@ -151,22 +151,22 @@ void scheduler::ready(strand* s) noexcept {
   }
 }
 
-void scheduler::ready_here(processor& p, strand* s) noexcept {
-  if (--p.latency_countdown == 0) [[unlikely]] {
-    p.latency_countdown = latency_sample;
-    // relaxed: handed over with the strand.
-    s->since.store(static_cast<uint32_t>((now_ns() - start_ns_) >> 5), std::memory_order_relaxed);
-    s->sampled = true;
-  }
-  if (!opts_.scheduling.run_next) [[unlikely]] {
-    push_ring(p, s);
-    wake_one();
-    return;
-  }
-  if (strand* displaced = p.run_next.put(s)) {
-    push_ring(p, displaced);
-    wake_one();
-  }
+WEFT_INLINE void scheduler::ready_here(processor& p, strand* s) noexcept {
+  if (--p.latency_countdown == 0) [[unlikely]] stamp(p, s);
+  strand* displaced = p.use_run_next ? p.run_next.put(s) : s;
+  if (displaced != nullptr) [[unlikely]] ready_displaced(p, displaced);
+}
+
+WEFT_NOINLINE void scheduler::stamp(processor& p, strand* s) noexcept {
+  p.latency_countdown = latency_sample;
+  // relaxed: handed over with the strand.
+  s->since.store(static_cast<uint32_t>((now_ns() - start_ns_) >> 5), std::memory_order_relaxed);
+  s->sampled = true;
+}
+
+WEFT_NOINLINE void scheduler::ready_displaced(processor& p, strand* s) noexcept {
+  push_ring(p, s);
+  wake_one();
 }
 
 void scheduler::push_ring(processor& p, strand* s) noexcept {
@@ -225,10 +225,7 @@ void scheduler::wait_for_work() noexcept {
 }
 
 void wake(uintptr_t who) noexcept {
-  if ((who & 1) != 0) {
-    wake_thread(who);
-    return;
-  }
+  if ((who & 1) != 0) [[unlikely]] return wake_thread(who);
   auto* s = reinterpret_cast<strand*>(who);
   scheduler_of(s).ready(s);
 }
@@ -426,7 +423,9 @@ void keep_for_ever(std::unique_ptr<scheduler> s) {
 }
 
 void scheduler::stop_all() noexcept {
-  heap_.for_each_strand([](strand* s) { stop_strand(s); });
+  heap_.for_each_strand([](strand* s) {
+    if (is_live(s)) stop_strand(s);
+  });
 }
 
 void stop_strand(strand* s) noexcept {

@@ -153,6 +153,8 @@ class scheduler {
   strand* fire_timers(processor& p, int64_t now, uint32_t& count) noexcept;
   void push_ring(processor& p, strand* s) noexcept;
   void ready_here(processor& p, strand* s) noexcept;
+  void ready_displaced(processor& p, strand* s) noexcept;
+  void stamp(processor& p, strand* s) noexcept;
   void ready_from_outside(strand* s) noexcept;
   worker* pop_idle() noexcept;
   bool leave_idle(worker& w) noexcept;
@@ -241,7 +243,7 @@ inline scheduler& scheduler_of(const strand* s) noexcept {
 
 /// A strand that runs a stolen fork.
 struct fork_strand : strand {
-  task_control* task;
+  std::atomic<task_control*> task;  ///< whose fork it runs; null while it is empty
   uint8_t size_class;
   segment first;
 };
@@ -250,7 +252,16 @@ struct fork_strand : strand {
 inline task_control* task_of(strand* s) noexcept {
   // relaxed: constant while the strand is used.
   return s->kind.load(std::memory_order_relaxed) == strand_kind::task ? static_cast<task_control*>(s)
-                                                                      : static_cast<fork_strand*>(s)->task;
+                                                                      : static_cast<fork_strand*>(s)->task.load(std::memory_order_relaxed);
+}
+
+/// Whether a strand block holds a strand of a task that has not ended; a snapshot.
+inline bool is_live(const strand* s) noexcept {
+  // relaxed: here and below, a snapshot of the registry.
+  const strand_kind kind = s->kind.load(std::memory_order_relaxed);
+  if (kind == strand_kind::task) return static_cast<const task_control*>(s)->id.load(std::memory_order_relaxed) != 0;
+  // relaxed: as above.
+  return kind == strand_kind::fork && static_cast<const fork_strand*>(s)->task.load(std::memory_order_relaxed) != nullptr;
 }
 
 /// Empties the context after its strand was detached or ended.

@@ -34,9 +34,10 @@ void raise_hint(scheduler&, strand* s, std::size_t needed) noexcept {
   task_entry* entry = static_cast<task_control*>(s)->entry.load(std::memory_order_relaxed);
   const uint32_t growths = entry->growths.fetch_add(1, std::memory_order_relaxed);
   if (growths >= 8 && growths % 16 != 0) return;
-  needed = std::min((needed + 15) & ~std::size_t{15}, largest_hint);
-  if (entry->hint_bytes.load(std::memory_order_relaxed) < needed)
-    entry->hint_bytes.store(static_cast<uint32_t>(needed), std::memory_order_relaxed);
+  const auto size_class = static_cast<uint32_t>(mem::class_of(std::min(needed, largest_hint)));
+  // relaxed: a hint.
+  if (entry->size_class.load(std::memory_order_relaxed) < size_class)
+    entry->size_class.store(size_class, std::memory_order_relaxed);
 }
 
 [[noreturn, gnu::cold]] void stack_overflow(scheduler& sched, strand* s, const void* caller) noexcept {
@@ -46,7 +47,7 @@ void raise_hint(scheduler&, strand* s, std::size_t needed) noexcept {
       "weft: task stack exceeds " + std::to_string(sched.opts().stack_limit_bytes) + "-byte limit in " +
       os::function_of(caller) + "\nfatal: stack overflow in task " +
       std::to_string(t->id.load(std::memory_order_relaxed)) + ", started with " +
-      os::function_of(t->function.load(std::memory_order_relaxed)) + "\n";
+      os::function_of(t->function()) + "\n";
   sched.seams().sys->write_stderr(text);
   std::abort();
 }

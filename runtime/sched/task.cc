@@ -18,25 +18,39 @@ constexpr uint32_t first_hint = sizeof(task_control) + 96;
 
 }  // namespace
 
+namespace {
+
+// The first task of a kind, or one whose outcome needs more than was guessed: settles the size class.
+WEFT_NOINLINE uint32_t first_class(task_entry& entry, std::size_t outcome_bytes) noexcept {
+  const std::size_t least = sizeof(task_control) + outcome_bytes;
+  WEFT_CHECK(least <= mem::max_strand_block, "a task's result type is larger than 7 KiB");
+  const auto size_class = static_cast<uint32_t>(mem::class_of(std::max<std::size_t>(least + 16, first_hint)));
+  // relaxed: a hint.
+  entry.size_class.store(size_class, std::memory_order_relaxed);
+  return size_class;
+}
+
+WEFT_INLINE void* take_strand_block(scheduler& sched, processor* p, std::size_t size_class) noexcept {
+  if (p != nullptr && &p->sched == &sched) [[likely]] return p->blocks.take(block_kind::strand, size_class);
+  return sched.take_block(block_kind::strand, size_class);
+}
+
+}  // namespace
+
 void begin_task(start_scope& scope, scheduler* sched, task_entry& entry, std::size_t outcome_bytes) noexcept {
   context& c = this_context;
   if (sched == nullptr) {
     WEFT_CHECK(c.proc != nullptr, "weft::go or weft::spawn outside any task; use runtime::spawn");
     sched = &c.proc->sched;
   }
-  // relaxed: a hint.
-  std::size_t bytes = entry.hint_bytes.load(std::memory_order_relaxed);
-  if (bytes == 0) bytes = first_hint;
-  if (bytes < sizeof(task_control) + outcome_bytes) bytes = sizeof(task_control) + outcome_bytes;
-  bytes = std::min(bytes, mem::max_strand_block);
-  WEFT_CHECK(bytes >= sizeof(task_control) + outcome_bytes, "a task's result type is larger than 7 KiB");
-  const std::size_t size_class = mem::class_of(bytes);
-  void* block = sched->take_block(block_kind::strand, size_class);
+  // relaxed: a hint, only ever raised.
+  uint32_t size_class = entry.size_class.load(std::memory_order_relaxed);
+  if (size_class == 0) [[unlikely]] size_class = first_class(entry, outcome_bytes);
+  void* block = take_strand_block(*sched, c.proc, size_class);
   WEFT_CHECK(block != nullptr, "out of memory for a new task");
 
   // The block's memory is a strand at all times ([stop] and the registry may look), so its atomics are stored to, not made.
   auto* t = static_cast<task_control*>(block);
-  t->next = nullptr;
   // relaxed: all of these are published by whatever makes the task ready.
   t->wait_lock.store(nullptr, std::memory_order_relaxed);
   t->waiting.store(nullptr, std::memory_order_relaxed);
@@ -46,15 +60,21 @@ void begin_task(start_scope& scope, scheduler* sched, task_entry& entry, std::si
   t->sampled = false;
   t->outcome = task_outcome::none;
   t->size_class = static_cast<uint8_t>(size_class);
+  const std::size_t bytes = mem::class_bytes(size_class);
+  char* limit = static_cast<char*>(block) + bytes;
   t->first.below = nullptr;
-  t->first.stack_bytes = mem::class_bytes(size_class);
-  t->first.limit = static_cast<char*>(block) + mem::class_bytes(size_class);
+  t->first.stack_bytes = bytes;
+  t->first.limit = limit;
 
-  scope = start_scope{c.sp, c.limit, c.top, c.current, t};
+  scope.current = c.current;
+  scope.sp = c.sp;
+  scope.made = t;
+  scope.limit = c.limit;
+  scope.top = c.top;
   c.current = t;
   c.top = &t->first;
   c.sp = t->first.base() + outcome_bytes;
-  c.limit = t->first.limit;
+  c.limit = limit;
   mark_unused(c.sp, static_cast<std::size_t>(c.limit - c.sp));
 }
 
@@ -81,6 +101,14 @@ void free_task(task_control* t) noexcept {
 
 // Protocol [admission]: the starter counts the task (A1), then looks whether admission is closed (A2). Shutdown closes
 // admission (C1), then drains by the counts (C2). Either A2 sees C1, or C2 sees A1 in the end.
+const void* task_control::function() const noexcept {
+  // relaxed: here and below, for diagnostics.
+  const task_entry* e = entry.load(std::memory_order_relaxed);
+  const char* frame = reinterpret_cast<const char*>(this + 1) + e->frame_offset;
+  // A coroutine's frame begins with its resume function; one at its end has none any more.
+  return frame + 64 <= first.limit ? *reinterpret_cast<void* const*>(frame) : nullptr;
+}
+
 uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const void* started_at) noexcept {
   processor* p = this_context.proc;
   scheduler& s = sched != nullptr ? *sched : p->sched;
@@ -106,7 +134,6 @@ uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const 
   root.role = (root.role & role_destroy) | reinterpret_cast<uintptr_t>(t) | role_root;
   t->resume_frame = root_frame;
   // relaxed: for the registry, which tolerates a torn picture.
-  t->function.store(*static_cast<void**>(root_frame), std::memory_order_relaxed);
   t->started_at.store(started_at, std::memory_order_relaxed);
   t->id.store(id, std::memory_order_relaxed);
   s.ready(t);

@@ -369,6 +369,7 @@ void scheduler::run(processor& p, const work& w) noexcept {
 
 void scheduler::run_strand(processor& p, strand* s) noexcept {
   this_context.budget = opts_.scheduling.budget;
+  p.counters.loop_dispatches.add();
   dispatched(p, s);
   attach(s).resume();
 }
@@ -384,9 +385,11 @@ void scheduler::run_fork(processor& p, fork_entry* e) noexcept {
     s = make_fork_strand(*this);
   }
   auto* f = static_cast<fork_strand*>(s);
-  f->task = task_of(core->owner);
+  task_control* task = task_of(core->owner);
+  // relaxed: for the registry.
+  f->task.store(task, std::memory_order_relaxed);
   // relaxed: inherited; a stop that comes later finds this strand in the registry.
-  f->stop.store(f->task->stop.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  f->stop.store(task->stop.load(std::memory_order_relaxed), std::memory_order_relaxed);
   promise_base& child = promise_base::of(frame);
   child.role = (child.role & role_destroy) | reinterpret_cast<uintptr_t>(core) | role_stolen;
   f->resume_frame = frame;

@@ -31,8 +31,8 @@ TEST(ParseIntegerTest, ReadsNumbersInRange) {
 }
 
 TEST(ParseIntegerTest, RefusesWhatIsNoInteger) {
-  for (const std::string_view text : {"", " ", " 1", "1 ", "1\n", "+1", "-1", "--1", "-", "1x", "0x10", "1.0", "1e3",
-                                      "one", "1,000", "\xd9\xa1"}) {
+  for (const std::string_view text :
+       {"", " ", " 1", "1 ", "1\n", "+1", "-1", "--1", "-", "1x", "0x10", "1.0", "1e3", "one", "1,000", "\xd9\xa1"}) {
     EXPECT_EQ(code_of(text, 0, 100), absl::StatusCode::kInvalidArgument) << text;
   }
   EXPECT_EQ(code_of(std::string_view("1\0", 2), 0, 100), absl::StatusCode::kInvalidArgument);
@@ -75,13 +75,11 @@ TEST(ParseBytesTest, ReadsEverySuffix) {
   EXPECT_EQ(parse_bytes("X", "3TiB", 0, largest).value(), int64_t{3} << 40);
 }
 
-TEST(ParseBytesTest, OffIsNoLimitWhateverTheRange) {
-  EXPECT_EQ(parse_bytes("X", "off", 0, 10).value(), no_byte_limit);
-}
+TEST(ParseBytesTest, OffIsNoLimitWhateverTheRange) { EXPECT_EQ(parse_bytes("X", "off", 0, 10).value(), no_byte_limit); }
 
 TEST(ParseBytesTest, RefusesWhatIsNoNumberOfBytes) {
-  for (const std::string_view text : {"", "B", "KiB", "1KB", "1K", "1kib", "1 KiB", "-1", "+1KiB", "1.5GiB", "OFF",
-                                      "1KiBB", "1BB", "1MiBKiB"}) {
+  for (const std::string_view text :
+       {"", "B", "KiB", "1KB", "1K", "1kib", "1 KiB", "-1", "+1KiB", "1.5GiB", "OFF", "1KiBB", "1BB", "1MiBKiB"}) {
     EXPECT_EQ(parse_bytes("X", text, 0, largest).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
 }

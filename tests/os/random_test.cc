@@ -44,9 +44,7 @@ TEST(RandomTest, ThreadsNeverGetTheSameDraw) {
   EXPECT_EQ(all.size(), threads * draws);
 }
 
-TEST(RandomTest, TheRealSourceDoesNotRepeat) {
-  EXPECT_NE(random_source::real().next(), random_source::real().next());
-}
+TEST(RandomTest, TheRealSourceDoesNotRepeat) { EXPECT_NE(random_source::real().next(), random_source::real().next()); }
 
 }  // namespace
 }  // namespace weft::os

@@ -215,17 +215,21 @@ struct buffered_store {
   uint64_t shown;
 };
 
+struct watched_location {
+  uint32_t location;
+  int64_t version;
+};
+
 struct logical_thread {
   enum class status_t : uint8_t { ready, paused, ended };
 
   fiber* stack = nullptr;
   status_t status = status_t::ready;
-  std::vector<buffered_store> buffer;    // oldest first
+  std::vector<buffered_store> buffer;  // oldest first
   model::vector_clock clock{};
-  model::vector_clock seen{};            // what a fence after relaxed loads acquires
-  model::vector_clock fenced{};          // what relaxed stores after a fence release
-  int64_t changes = 0;                   // made by this thread
-  int64_t changes_seen = 0;              // made by others, up to the last return from pause()
+  model::vector_clock seen{};             // what a fence after relaxed loads acquires
+  model::vector_clock fenced{};           // what relaxed stores after a fence release
+  std::vector<watched_location> watched;  // read since the last pause(), with the version that was read first
 };
 
 struct event {
@@ -270,7 +274,7 @@ class explorer {
     just_chosen_ = false;
     point(true);
     self.status = logical_thread::status_t::ready;
-    self.changes_seen = changes_of_others(self);
+    self.watched.clear();
   }
 
   bool forward(const model::location& at, void* value, size_t bytes) {
@@ -279,6 +283,7 @@ class explorer {
     const auto newest = std::find_if(buffer.rbegin(), buffer.rend(), [&](const auto& s) { return s.at == &at; });
     if (newest == buffer.rend()) return false;
     count_step();
+    watch(threads_[current_], at.id);
     std::memcpy(value, newest->value.data(), bytes);
     return true;
   }
@@ -307,12 +312,14 @@ class explorer {
     logical_thread& self = threads_[current_];
     join(self.seen, at.released);
     if (acquires(order)) join(self.clock, at.released);
+    watch(self, at.id);
     record(kind, at.id, shown);
   }
 
   void stored(model::location& at, std::memory_order order, bool read_too, bool changed, uint64_t shown) {
     logical_thread& self = threads_[current_];
     if (read_too) {
+      watch(self, at.id);
       join(self.seen, at.released);
       if (acquires(order)) join(self.clock, at.released);
       // A read-modify-write continues the release sequence of what it replaced.
@@ -320,7 +327,7 @@ class explorer {
     } else {
       at.released = release_clock(self, order);
     }
-    if (changed) count_change(self);
+    if (changed) count_change(self, at.id);
     record(read_too ? model::operation::read_modify_write : model::operation::store, at.id, shown);
   }
 
@@ -354,7 +361,10 @@ class explorer {
     at.writes[current_] = now[current_];
   }
 
-  uint32_t add_location() { return ++locations_; }
+  uint32_t add_location() {
+    versions_.push_back(0);
+    return static_cast<uint32_t>(versions_.size() - 1);
+  }
 
   void remove_location(const model::location& at) {
     for (size_t i = 0; i < thread_count_; ++i) {
@@ -406,13 +416,27 @@ class explorer {
 
   void tick(logical_thread& self) { ++self.clock[static_cast<size_t>(&self - threads_.data())]; }
 
-  void count_change(logical_thread& self) {
-    ++self.changes;
-    ++changes_;
-    idle_rounds_ = 0;
+  // What this thread has read since its last pause: if it spins, a change of that is what it waits for.
+  void watch(logical_thread& self, uint32_t location) {
+    for (const watched_location& w : self.watched) {
+      if (w.location == location) return;
+    }
+    self.watched.push_back({location, versions_[location]});
   }
 
-  [[nodiscard]] int64_t changes_of_others(const logical_thread& self) const { return changes_ - self.changes; }
+  void count_change(logical_thread& self, uint32_t location) {
+    const int64_t before = versions_[location]++;
+    idle_rounds_ = 0;
+    // No thread waits for a change of its own.
+    for (watched_location& w : self.watched) {
+      if (w.location == location && w.version == before) w.version = before + 1;
+    }
+  }
+
+  [[nodiscard]] bool sees_a_change(const logical_thread& self) const {
+    return std::any_of(self.watched.begin(), self.watched.end(),
+                       [&](const watched_location& w) { return versions_[w.location] != w.version; });
+  }
 
   void count_step() {
     if (++steps_ > options_.max_steps) fail("step limit: a livelock, or a loop that waits without pause()");
@@ -429,7 +453,7 @@ class explorer {
       const buffered_store& next = owner.buffer[i];
       next.at->commit(*next.at, next.value.data());
       next.at->released = next.released;
-      count_change(owner);
+      count_change(owner, next.at->id);
       trace_.push_back({static_cast<int8_t>(index), model::operation::drain, next.at->id, next.shown});
     }
     owner.buffer.erase(owner.buffer.begin(), owner.buffer.begin() + static_cast<std::ptrdiff_t>(count));
@@ -438,7 +462,7 @@ class explorer {
   // Choosing --------------------------------------------------------------------------------------------------------
 
   [[nodiscard]] bool can_run(const logical_thread& t) const {
-    if (t.status == logical_thread::status_t::paused) return changes_of_others(t) > t.changes_seen;
+    if (t.status == logical_thread::status_t::paused) return sees_a_change(t);
     return t.status == logical_thread::status_t::ready;
   }
 
@@ -452,8 +476,8 @@ class explorer {
     using kind = alternative::kind_t;
     choices_now_.clear();
     const auto add = [&](kind what, size_t thread, size_t count, int cost) {
-      choices_now_.push_back({what, static_cast<uint8_t>(thread), static_cast<uint8_t>(count),
-                              static_cast<uint8_t>(cost)});
+      choices_now_.push_back(
+          {what, static_cast<uint8_t>(thread), static_cast<uint8_t>(count), static_cast<uint8_t>(cost)});
     };
     if (!stops) add(kind::go_on, current_, 0, 0);
     const size_t own = waiting_stores(current_);
@@ -596,10 +620,10 @@ class explorer {
       threads_[i].clock[i] = 1;
     }
     thread_count_ = 0;
-    locations_ = 0;
-    changes_ = 0;
+    versions_.assign(1, 0);  // locations are numbered from 1; 0 stands for those made outside of executions
     idle_rounds_ = 0;
     steps_ = 0;
+    just_chosen_ = false;
     choices_.clear();
     trace_.clear();
     execution_ = std::make_unique<execution>();
@@ -696,8 +720,7 @@ class explorer {
   std::unique_ptr<execution> execution_;
   std::array<logical_thread, execution::max_threads + 1> threads_;
   size_t thread_count_ = 0;
-  uint32_t locations_ = 0;
-  int64_t changes_ = 0;
+  std::vector<int64_t> versions_;  // by location: how often its value has changed
   int64_t idle_rounds_ = 0;
   int64_t steps_ = 0;
   bool just_chosen_ = false;  // the running thread was chosen at a point and has done nothing since
@@ -721,8 +744,8 @@ constexpr const char* schedule_variable = "WEFT_EXPLORE_SCHEDULE";
 void print_schedule_and_abort(int signal_number) {
   std::signal(signal_number, SIG_DFL);
   if (active != nullptr) {
-    const std::string text = std::string("while exploring; repeat: ") + schedule_variable + "=" +
-                             active->schedule_text() + "\n";
+    const std::string text =
+        std::string("while exploring; repeat: ") + schedule_variable + "=" + active->schedule_text() + "\n";
     if (::write(STDERR_FILENO, text.data(), text.size()) < 0) std::_Exit(1);
   }
   std::raise(signal_number);

@@ -57,20 +57,20 @@
 namespace weft::test {
 
 struct explore_options {
-  int preemptions = 2;                // deviations per execution in the exhaustive search; negative: no bound
-  int64_t max_executions = 200'000;   // of the exhaustive search, all bounds together
-  int64_t random_executions = 0;      // run after the exhaustive search
-  uint64_t seed = 1;                  // of the random executions
-  int64_t max_steps = 20'000;         // operations in one execution
-  std::string_view schedule = {};     // not empty: run only this one, as printed in a failure's message
+  int preemptions = 2;               // deviations per execution in the exhaustive search; negative: no bound
+  int64_t max_executions = 200'000;  // of the exhaustive search, all bounds together
+  int64_t random_executions = 0;     // run after the exhaustive search
+  uint64_t seed = 1;                 // of the random executions
+  int64_t max_steps = 20'000;        // operations in one execution
+  std::string_view schedule = {};    // not empty: run only this one, as printed in a failure's message
 };
 
 struct explore_result {
-  bool ok = true;           // no execution failed
-  bool complete = false;    // every schedule within the bound was run
-  int64_t executions = 0;   // run in total
-  std::string message;      // empty, or what failed, how to repeat it and the last operations
-  std::string schedule;     // of the failing execution
+  bool ok = true;          // no execution failed
+  bool complete = false;   // every schedule within the bound was run
+  int64_t executions = 0;  // run in total
+  std::string message;     // empty, or what failed, how to repeat it and the last operations
+  std::string schedule;    // of the failing execution
 };
 
 /// One run of the test: which threads there are and what is checked after them. At most max_threads threads.
@@ -114,8 +114,8 @@ struct location {
   location(const location&) = delete;
   location& operator=(const location&) = delete;
 
-  uint32_t id;                    // in order of construction within the execution
-  vector_clock released{};        // what an acquire load of the current value synchronizes with
+  uint32_t id;                                            // in order of construction within the execution
+  vector_clock released{};                                // what an acquire load of the current value synchronizes with
   void (*commit)(location&, const std::byte*) = nullptr;  // stores a buffered value
 };
 
@@ -130,10 +130,10 @@ enum class operation { load, store, buffered_store, drain, read_modify_write, fa
 inline constexpr size_t value_bytes_max = 16;
 
 // The doors of explore.cc. Each is harmless outside an exploration.
-void schedule() noexcept;                                            // others may run now
+void schedule() noexcept;                                              // others may run now
 bool forward(const location& at, void* value, size_t bytes) noexcept;  // own buffered value, if any
 void push_store(location& at, const void* value, size_t bytes, std::memory_order order) noexcept;
-bool buffering() noexcept;                                           // inside a logical thread
+bool buffering() noexcept;  // inside a logical thread
 void drain_own() noexcept;
 void loaded(const location& at, std::memory_order order, operation kind, uint64_t shown) noexcept;
 void stored(location& at, std::memory_order order, bool read_too, bool changed, uint64_t shown) noexcept;
@@ -276,7 +276,8 @@ struct explored_atomics {
   static void light_barrier() noexcept {}
   static void compiler_barrier() noexcept {}
 
-  /// Says that this thread spins: it goes on only after another thread has changed something.
+  /// Says that this thread spins: it goes on once another thread has changed something that it read since it last
+  /// paused, or, so that bounded spins end, when nobody else can run.
   static void pause() noexcept { model::pause(); }
 };
 

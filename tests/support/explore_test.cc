@@ -490,9 +490,8 @@ TEST(ExploreTest, ReportsAnEscapedException) {
 }
 
 TEST(ExploreTest, ReportsAFailureInNoexceptCode) {
-  const explore_result r = explore({}, [](execution& x) {
-    x.thread([]() noexcept { require(false, "from within noexcept"); });
-  });
+  const explore_result r =
+      explore({}, [](execution& x) { x.thread([]() noexcept { require(false, "from within noexcept"); }); });
   EXPECT_THAT(r.message, HasSubstr("from within noexcept (in thread 0)"));
 }
 

@@ -25,11 +25,14 @@ class processor;
 struct waiter;
 
 /// The head of a stack segment; frames follow it and grow upward.
+//
+// `limit` and `sp` are kept apart: side by side, a compiler loads both at once, and a load that spans two recent stores
+// waits for them to leave the store buffer (measured: 8 of 85 ns per spawn and join).
 struct alignas(16) segment {
   segment* below;  ///< the older segment; null in a strand's first
-  char* sp;        ///< first free byte, saved while another segment is on top or the strand is detached
   char* limit;     ///< end of the segment
   uint64_t stack_bytes;  ///< of the whole stack up to and including this segment
+  char* sp;        ///< first free byte, saved while another segment is on top or the strand is detached
   char* base() noexcept { return reinterpret_cast<char*>(this + 1); }
 };
 

@@ -76,6 +76,9 @@ class fork_deque {
     return pop_public(e);
   }
 
+  /// Whether entries are private. Owner only.
+  bool has_private() const noexcept { return tail_ != split_; }
+
   /// Makes all entries public, because the strand that pushed them is about to park. Owner only.
   template <class OnPublish>
   void publish_all(OnPublish&& on_publish) {

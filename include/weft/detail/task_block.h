@@ -1,7 +1,7 @@
 // A task's control block, and how one is made from a callable and its arguments.
 //
 // One allocation holds all of a small task: control block, result, closure, and the first segment of its stack with the
-// root frame and its callees. How large that block is, is learnt per entry function (task_entry::hint_bytes): it begins
+// root frame and its callees. How large that block is, is learnt per entry function (task_entry::size_class): it begins
 // small and is raised when tasks of that kind had to grow, so that after a few tasks growth is off the critical path.
 #pragma once
 
@@ -30,7 +30,8 @@ struct task_entry {
   void (*finish)(task_control*) noexcept;       ///< moves the outcome to the block, destroys the root frame and closure
   void (*drop_outcome)(task_control*) noexcept;  ///< destroys an outcome that nobody claimed
   void (*abandon)(task_control*, void* root_frame) noexcept;  ///< destroys the root frame and closure of an unfinished task
-  std::atomic<uint32_t> hint_bytes{0};  ///< size of the first block; 0: not known yet
+  uint32_t frame_offset;                ///< where the root frame lies behind the control block, if it fits
+  std::atomic<uint32_t> size_class{0};  ///< of the first block, the high-water hint; 0: not known yet
   std::atomic<uint32_t> growths{0};     ///< stacks that did not fit their first block
 };
 
@@ -48,25 +49,30 @@ inline constexpr uintptr_t join_detached = 2;
 struct task_control : strand {
   std::atomic<uint64_t> id;               ///< 0 while no task lives in the block
   std::atomic<task_entry*> entry;
-  std::atomic<const void*> function;      ///< code address of the root coroutine
   std::atomic<const void*> started_at;    ///< return address of the call that started it
   std::atomic<uintptr_t> join_word;
   task_outcome outcome;
   uint8_t size_class;
   segment first;
 
+  /// The root coroutine's code address, for diagnostics; null when its frame did not fit the first block.
+  const void* function() const noexcept;
+
   /// Where the outcome is put: a T, or an exception_ptr.
   void* outcome_slot() noexcept { return this + 1; }
 };
 
 /// The loaded stack of the caller while a new task's root frame is made on the new one.
+// In another order than in `context`, for the reason given at `segment`.
 struct start_scope {
+  strand* current;
   char* sp;
+  task_control* made;
   char* limit;
   segment* top;
-  strand* current;
-  task_control* made;
 };
+
+constexpr std::size_t round_up_16(std::size_t n) noexcept { return (n + 15) & ~std::size_t{15}; }
 
 /// Takes a block for a new task and loads its stack, with room for the outcome reserved. `sched` is null for the runtime
 /// that the caller runs in. Aborts when called outside any task without one.
@@ -102,8 +108,6 @@ class start_guard {
   start_scope scope_;
   bool done_ = false;
 };
-
-constexpr std::size_t round_up_16(std::size_t n) noexcept { return (n + 15) & ~std::size_t{15}; }
 
 /// Whether calling a function pointer with by-value parameters copies all that the task needs into its frame, so that no
 /// closure has to be kept.
@@ -183,7 +187,9 @@ struct spawned {
     if constexpr (keeps_closure) std::destroy_at(kept(t));
   }
 
-  static inline task_entry entry{&finish, &drop_outcome, &abandon};
+  static inline task_entry entry{
+      &finish, &drop_outcome, &abandon,
+      static_cast<uint32_t>(round_up_16(outcome_size) + (keeps_closure ? round_up_16(sizeof(closure_type)) : 0))};
 };
 
 /// Makes the task and its root frame. It does not run yet.

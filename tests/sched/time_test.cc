@@ -1,0 +1,189 @@
+// Sleeping: tasks wake in the order of their deadlines and never early. Time is moved by hand.
+#include <weft/time.h>
+
+#include <gtest/gtest.h>
+
+#include <weft/weft.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "support/manual_clock.h"
+#include "support/processors.h"
+
+namespace weft {
+namespace {
+
+using namespace std::chrono_literals;
+using test::manual_clock;
+using test::settle;
+
+int64_t ns(std::chrono::nanoseconds d) { return d.count(); }
+
+// Hosted, so that after settle() every task that can go on has gone on.
+class TimeTest : public ::testing::Test {
+ protected:
+  static std::unique_ptr<runtime> make(os::clock& time, int processors) {
+    options opts;
+    opts.processors = processors;
+    os::seams seams = os::seams::real();
+    seams.time = &time;
+    return *runtime_access::create(opts, seams, processors == 0 ? detail::drive::host : detail::drive::threads);
+  }
+
+  manual_clock clock{1'000'000};
+  std::unique_ptr<runtime> rt = make(clock, 0);
+};
+
+struct wake_up {
+  int who;
+  int64_t at_ns;
+};
+
+task<> sleeper(manual_clock& clock, std::vector<wake_up>& log, int who, std::chrono::nanoseconds d) {
+  const bool slept = co_await sleep_for(d);
+  EXPECT_TRUE(slept);
+  log.push_back({who, clock.now_ns()});
+}
+
+TEST_F(TimeTest, TasksWakeInTheOrderOfTheirDeadlinesAndNotBefore) {
+  std::vector<wake_up> log;
+  const int64_t start = clock.now_ns();
+  std::vector<join_handle<void>> handles;
+  constexpr int order[] = {5, 1, 4, 2, 3};
+  for (const int n : order)
+    handles.push_back(rt->spawn(sleeper, std::ref(clock), std::ref(log), n, std::chrono::milliseconds(n)));
+  settle(*rt);
+  EXPECT_EQ(test::tasks_in_state(*rt, "sleep"), 5u);
+  clock.advance(ns(1ms) - 1);
+  settle(*rt);
+  EXPECT_TRUE(log.empty()) << "one nanosecond early is early";
+  for (int n = 1; n <= 5; ++n) {
+    clock.set(start + ns(std::chrono::milliseconds(n)));
+    settle(*rt);
+    ASSERT_EQ(log.size(), static_cast<std::size_t>(n));
+    EXPECT_EQ(log.back().who, n);
+  }
+}
+
+TEST_F(TimeTest, TasksThatAreDueAtTheSameMomentWakeInTheOrderOfTheirDeadlines) {
+  for (uint32_t seed = 1; seed <= 10; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    std::mt19937 random(seed);
+    std::vector<wake_up> log;
+    std::vector<join_handle<void>> handles;
+    for (int i = 0; i < 100; ++i) {
+      const int d = static_cast<int>(random() % 1'000'000) + 1;
+      handles.push_back(rt->spawn(sleeper, std::ref(clock), std::ref(log), d, std::chrono::nanoseconds(d)));
+    }
+    settle(*rt);
+    clock.advance(1'000'000);
+    settle(*rt);
+    ASSERT_EQ(log.size(), 100u);
+    for (std::size_t i = 1; i < log.size(); ++i) EXPECT_LE(log[i - 1].who, log[i].who);
+  }
+}
+
+TEST_F(TimeTest, NoDurationMeansNoWait) {
+  std::vector<wake_up> log;
+  auto a = rt->spawn(sleeper, std::ref(clock), std::ref(log), 1, 0ns);
+  auto b = rt->spawn(sleeper, std::ref(clock), std::ref(log), 2, -5s);
+  settle(*rt);
+  EXPECT_EQ(log.size(), 2u);
+}
+
+task<bool> sleeps(std::chrono::nanoseconds d) { co_return co_await sleep_for(d); }
+
+TEST_F(TimeTest, TheLongestDurationIsForEverAndEndsWithAStop) {
+  join_handle<bool> longest = rt->spawn(sleeps, std::chrono::nanoseconds::max());
+  join_handle<bool> hours = rt->spawn([]() -> task<bool> { co_return co_await sleep_for(std::chrono::hours::max()); });
+  settle(*rt);
+  clock.set(std::numeric_limits<int64_t>::max() / 2);
+  settle(*rt);
+  EXPECT_FALSE(longest.done());
+  EXPECT_FALSE(hours.done());
+  longest.request_stop();
+  hours.request_stop();
+  settle(*rt);
+  EXPECT_FALSE(longest.get());
+  EXPECT_FALSE(hours.get());
+}
+
+TEST_F(TimeTest, AStoppedSleeperReportsItAtOnceAndTheOthersSleepOn) {
+  join_handle<bool> one = rt->spawn(sleeps, 1s);
+  join_handle<bool> other = rt->spawn(sleeps, 2s);
+  settle(*rt);
+  one.request_stop();
+  settle(*rt);
+  EXPECT_TRUE(one.done());
+  EXPECT_FALSE(other.done());
+  clock.advance(ns(2s));
+  settle(*rt);
+  EXPECT_FALSE(one.get());
+  EXPECT_TRUE(other.get());
+}
+
+task<int> sleeps_after_stop() {
+  int stopped = 0;
+  static_cast<void>(co_await sleep_for(1h));
+  for (int i = 0; i < 10; ++i)
+    if (!co_await sleep_for(1h)) ++stopped;
+  co_return stopped;
+}
+
+TEST_F(TimeTest, AfterAStopEverySleepEndsAtOnce) {
+  join_handle<int> h = rt->spawn(sleeps_after_stop);
+  settle(*rt);
+  h.request_stop();
+  settle(*rt);
+  ASSERT_TRUE(h.done());
+  EXPECT_EQ(h.get(), 10);
+}
+
+TEST_F(TimeTest, SleepUntilAMomentThatHasPassedDoesNotWait) {
+  join_handle<bool> h = rt->spawn(
+      []() -> task<bool> { co_return co_await sleep_until(std::chrono::steady_clock::now() - 1h); });
+  settle(*rt);
+  ASSERT_TRUE(h.done());
+  EXPECT_TRUE(h.get());
+}
+
+TEST_F(TimeTest, SleepUntilAMomentInTheFutureWaitsForIt) {
+  const auto when = std::chrono::steady_clock::now() + 10h;
+  join_handle<bool> h = rt->spawn([when]() -> task<bool> { co_return co_await sleep_until(when); });
+  settle(*rt);
+  clock.advance(ns(9h));
+  settle(*rt);
+  EXPECT_FALSE(h.done());
+  clock.advance(ns(2h));
+  settle(*rt);
+  EXPECT_TRUE(h.done());
+}
+
+// With threads the clock's subscription is what wakes sleeping workers.
+TEST(TimeThreadsTest, AdvancingTheClockWakesSleepersOnWorkers) {
+  for (const int processors : {1, 2, 8}) {
+    manual_clock clock;
+    options opts;
+    opts.processors = processors;
+    os::seams seams = os::seams::real();
+    seams.time = &clock;
+    const std::unique_ptr<runtime> rt = *runtime_access::create(opts, seams, detail::drive::threads);
+    std::vector<join_handle<bool>> handles;
+    for (int i = 1; i <= 50; ++i) handles.push_back(rt->spawn(sleeps, std::chrono::milliseconds(i)));
+    test::eventually([&] { return test::tasks_in_state(*rt, "sleep") == 50; });
+    for (int i = 1; i <= 50; ++i) {
+      clock.advance(ns(1ms));
+      EXPECT_TRUE(handles[static_cast<std::size_t>(i - 1)].get());
+      if (i < 50) EXPECT_FALSE(handles[static_cast<std::size_t>(i)].done());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace weft

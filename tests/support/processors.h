@@ -1,0 +1,114 @@
+// Runtimes for tests: with so many processors, or driven by the test itself; and waiting for what must come.
+//
+// A test that is derived from processors_test runs once for each number of processors that it is instantiated with. A
+// test that needs to know what is parked uses a hosted runtime: after settle() nothing can go on without the test.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <weft/runtime.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "api/runtime.h"
+
+namespace weft::test {
+
+/// A runtime with these options; the test program ends if there is none.
+inline std::unique_ptr<runtime> make_runtime(const options& opts) {
+  absl::StatusOr<std::unique_ptr<runtime>> rt = runtime::create(opts);
+  if (!rt.ok()) {
+    ADD_FAILURE() << rt.status();
+    std::abort();
+  }
+  return *std::move(rt);
+}
+
+/// A runtime with so many processors; 0 is one that the test drives with settle().
+inline std::unique_ptr<runtime> make_runtime(int processors) {
+  options opts;
+  opts.processors = processors;
+  return make_runtime(opts);
+}
+
+/// Drives a hosted runtime until nothing in it is ready, and returns the number of resumptions.
+inline std::size_t settle(runtime& rt) {
+  std::size_t all = 0;
+  while (const std::size_t some = rt.poll()) all += some;
+  return all;
+}
+
+/// Waits until `condition()` holds. No limit of its own: a condition that never comes ends with the test's timeout.
+template <class Condition>
+void eventually(Condition condition) {
+  while (!condition()) std::this_thread::yield();
+}
+
+/// How many live tasks are in this state ("chan receive", "sleep", ...; see task_info::state).
+inline std::size_t tasks_in_state(const runtime& rt, std::string_view state) {
+  const std::vector<task_info> tasks = rt.tasks();
+  return static_cast<std::size_t>(
+      std::count_if(tasks.begin(), tasks.end(), [&](const task_info& t) { return t.state == state; }));
+}
+
+/// Waits until no task lives. True, so that it can be expected.
+inline bool all_tasks_end(const runtime& rt) {
+  eventually([&] { return rt.tasks().empty(); });
+  return true;
+}
+
+/// A test that runs with a given number of processors.
+class processors_test : public ::testing::TestWithParam<int> {
+ protected:
+  /// Runs f(args...) as a task of the test's runtime and returns its result.
+  template <class F, class... Args>
+  auto run(F&& f, Args&&... args) {
+    return rt_->run(std::forward<F>(f), std::forward<Args>(args)...);
+  }
+
+  runtime& rt() noexcept { return *rt_; }
+
+  /// The sum of one counter over all processors.
+  uint64_t total(base::counter detail::processor_counters::*counter) {
+    uint64_t sum = 0;
+    for (const auto& p : runtime_access::sched(*rt_).processors()) sum += (p->counters.*counter).value();
+    return sum;
+  }
+
+ private:
+  std::unique_ptr<runtime> rt_ = make_runtime(GetParam());
+};
+
+/// For INSTANTIATE_TEST_SUITE_P: 1 (nothing is parallel), 2 (everything may be stolen), 8 (more than the machine has).
+inline auto some_processors() { return ::testing::Values(1, 2, 8); }
+inline std::string processors_name(const ::testing::TestParamInfo<int>& info) {
+  return std::to_string(info.param) + "Processors";
+}
+
+/// A type that counts its live instances, so that a test sees each destroyed exactly once. Movable only.
+class counted {
+ public:
+  explicit counted(std::atomic<int>& live, int value = 0) noexcept : live_(&live), value_(value) { ++*live_; }
+  counted(counted&& other) noexcept : live_(other.live_), value_(std::exchange(other.value_, -1)) { ++*live_; }
+  counted& operator=(counted&& other) noexcept {
+    value_ = std::exchange(other.value_, -1);
+    return *this;
+  }
+  ~counted() { --*live_; }
+  int value() const noexcept { return value_; }
+
+ private:
+  std::atomic<int>* live_;
+  int value_;  // -1: moved from
+};
+
+}  // namespace weft::test

@@ -3,6 +3,7 @@
 
 #include <coroutine>
 #include <exception>
+#include <memory>
 #include <source_location>
 #include <type_traits>
 #include <utility>
@@ -50,12 +51,14 @@ T take_outcome(task_control* task) {
   struct end {
     task_control* task;
     ~end() {
-      // relaxed: the task is done and the handle is its only owner.
-      task->entry.load(std::memory_order_relaxed)->drop_outcome(task);
+      // The task is done and the handle its only owner.
+      if constexpr (!std::is_void_v<T> && !std::is_reference_v<T>)
+        if (task->outcome == task_outcome::value) std::destroy_at(static_cast<T*>(task->outcome_slot()));
+      if (task->outcome == task_outcome::value) task->outcome = task_outcome::none;
       join_release(task);
     }
   } e{task};
-  if (task->outcome == task_outcome::error)
+  if (task->outcome == task_outcome::error) [[unlikely]]
     std::rethrow_exception(*static_cast<std::exception_ptr*>(task->outcome_slot()));
   if constexpr (std::is_reference_v<T>)
     return **static_cast<std::remove_reference_t<T>**>(task->outcome_slot());

@@ -28,7 +28,7 @@ enum class io_backend : uint8_t { automatic, uring, epoll };
 /// Constants of the scheduler. The defaults are Go's where Go has them; see docs/scheduling.md.
 struct scheduling_options {
   bool run_next = true;           ///< a readied task goes into the run-next slot, not to the end of the ring
-  int run_next_in_a_row = 64;     ///< dispatches from run-next before the ring has its turn; 1 to 1000000
+  int run_next_in_a_row = 61;     ///< dispatches before run-next goes behind the ring; 1 to 1000000
   int global_queue_interval = 61;  ///< dispatches between looks at the global queue first; 1 to 1000000
   int budget = 128;               ///< operations that never parked before a task must yield; 1 to 1000000
   int search_passes = 4;          ///< passes over all other processors before an idle worker sleeps; 1 to 1000

@@ -143,11 +143,6 @@ void system::release(void* address, size_t bytes) noexcept {
   WEFT_CHECK(outcome == 0, "madvise(MADV_DONTNEED) of a range that is not mapped or is locked in memory");
 }
 
-void system::prefer_huge_pages(void* address, size_t bytes) noexcept {
-  const errno_keeper keep;
-  ::madvise(address, bytes, MADV_HUGEPAGE);
-}
-
 absl::Status system::start_thread(thread& out, void (*entry)(void*), void* argument, const char* name) noexcept {
   const errno_keeper keep;
   WEFT_CHECK(!out.joinable(), "start_thread() into a handle that holds a thread");

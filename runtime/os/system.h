@@ -44,9 +44,6 @@ class system {
   /// Drops the contents of [address, address + bytes): the range stays mapped and next reads as zero.
   virtual void release(void* address, size_t bytes) noexcept;
 
-  /// Asks for transparent huge pages in the range. Best effort; silent where the kernel has none.
-  virtual void prefer_huge_pages(void* address, size_t bytes) noexcept;
-
   /// Starts an OS thread that runs entry(argument) and stores its handle in `out`. The thread blocks all signals but
   /// those of faults and SIGPROF, so the host's handlers run on the host's threads.
   ///

@@ -28,6 +28,11 @@ std::coroutine_handle<> switch_away() noexcept {
       dispatched(p, next);
       return attach(next);
     }
+    if (strand* next = p.ring.pop()) {
+      this_context.budget = p.budget;
+      dispatched(p, next);
+      return attach(next);
+    }
   }
   return back_to_the_loop();
 }
@@ -36,7 +41,7 @@ std::coroutine_handle<> yield_strand(std::coroutine_handle<> leaf, std::source_l
   context& c = this_context;
   processor& p = *c.proc;
   scheduler& sched = p.sched;
-  c.budget = sched.opts().scheduling.budget;
+  c.budget = p.budget;
   p.counters.yields.add();
   // Nobody else here, and the loop's turn to look around has not come: go on.
   const bool stay = --p.slice > 0;

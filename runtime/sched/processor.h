@@ -11,6 +11,7 @@
 #include <weft/detail/context.h>
 #include <weft/detail/fork_deque.h>
 #include <weft/detail/promise.h>
+#include <weft/options.h>
 
 #include "base/counter.h"
 #include "base/fast_random.h"
@@ -51,16 +52,16 @@ class alignas(128) processor {
  public:
   static constexpr uint32_t ring_capacity = 256;
 
-  processor(scheduler& owner, mem::block_heap& heap, uint32_t number, uint64_t seed, bool with_run_next)
-      : sched(owner), index(number), use_run_next(with_run_next), random(seed), blocks(heap) {}
+  processor(scheduler& owner, mem::block_heap& heap, uint32_t number, uint64_t seed, const scheduling_options& rules)
+      : sched(owner), index(number), use_run_next(rules.run_next), budget(rules.budget), random(seed), blocks(heap) {}
 
   scheduler& sched;
   const uint32_t index;
   const bool use_run_next;  // options.scheduling.run_next
+  const int32_t budget;     // options.scheduling.budget
 
   // Owner only.
-  int32_t slice = 0;             // dispatches from run-next left before the ring and the loop have their turn
-  uint32_t tick = 0;             // passes of the worker's loop
+  int32_t slice = 0;             // dispatches left before the worker's loop looks around
   uint32_t latency_countdown = 1;  // readied strands until the next one is sampled
   strand* fork_stack = nullptr;  // an empty stack, ready for a stolen fork
   segment* spare = nullptr;      // the segment that the last shrinking stack gave up

@@ -17,7 +17,6 @@
 
 #include <weft/detail/atomics.h>
 #include <weft/detail/config.h>
-#include <weft/detail/spin_lock.h>
 
 namespace weft::sched {
 
@@ -94,7 +93,7 @@ class run_next_slot {
   typename Atomics::template atomic<T*> slot_{nullptr};
   typename Atomics::template atomic<uint32_t> inside_{0};   // 1: the owner is between N1 and N5
   typename Atomics::template atomic<uint32_t> claimed_{0};  // 1: a thief is between T2 and T6
-  detail::spin_lock thieves_;
+  typename Atomics::spin_lock thieves_;
 };
 
 }  // namespace weft::sched

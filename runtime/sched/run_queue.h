@@ -55,7 +55,15 @@ class run_queue {
       // relaxed: the owner wrote the slot itself.
       T* item = slots_[head % Capacity].load(std::memory_order_relaxed);
       // acq_rel: Q2; thieves see the take. acquire on failure: another round needs the new head.
-      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire)) return item;
+      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
+        // The next one's control block and frame, which may be cold.
+        // relaxed: a hint.
+        const char* next = reinterpret_cast<const char*>(slots_[(head + 1) % Capacity].load(std::memory_order_relaxed));
+        __builtin_prefetch(next);
+        __builtin_prefetch(next + 64);
+        __builtin_prefetch(next + 128);
+        return item;
+      }
     }
     return nullptr;
   }
@@ -89,9 +97,9 @@ class run_queue {
       uint32_t head = head_.load(std::memory_order_acquire);
       // acquire: pairs with the release store in push(): the slots are visible.
       const uint32_t tail = tail_.load(std::memory_order_acquire);
+      if (tail - head > Capacity) continue;  // from different moments; more than `out` has room for
       const uint32_t n = share(tail - head);
       if (n == 0) return 0;
-      if (n > Capacity) continue;  // head and tail are from different moments
       // relaxed: ordered by the acquire of tail_ above; a stale copy is thrown away when the CAS fails.
       for (uint32_t i = 0; i < n; ++i) out[i] = slots_[(head + i) % Capacity].load(std::memory_order_relaxed);
       // acq_rel: our reads of the slots come before the owner's reuse. relaxed on failure: nothing was used.

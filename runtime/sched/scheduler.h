@@ -54,6 +54,9 @@ class scheduler {
   /// R3 of [ready] for a strand of this scheduler, from any thread.
   void ready(strand* s) noexcept;
 
+  /// Makes a strand ready that need not run before the others here: behind them if there are any.
+  void ready_behind(processor& p, strand* s) noexcept;
+
   /// Makes a list of strands ready; more than one wakes a worker.
   void ready_all(strand* first, uint32_t count) noexcept;
 
@@ -72,7 +75,10 @@ class scheduler {
 
   /// Stops admission; launch() then refuses.
   void close_admission() noexcept;
-  bool admits() const noexcept;
+  bool admits() const noexcept {
+    // seq_cst: [admission], see task.cc.
+    return closed_.load(std::memory_order_seq_cst) == 0;
+  }
 
   /// Asks every live task to stop.
   void stop_all() noexcept;
@@ -91,7 +97,11 @@ class scheduler {
 
   uint64_t created_tasks() const noexcept;
   uint64_t finished_tasks() const noexcept;
-  uint64_t live_tasks() const noexcept { return created_tasks() - finished_tasks(); }
+  /// The ends are summed first: a task that starts another is counted as ended only after the other was counted.
+  uint64_t live_tasks() const noexcept {
+    const uint64_t finished = finished_tasks();
+    return created_tasks() - finished;
+  }
 
   /// Milliseconds since the start, as of the monitor's last tick.
   uint32_t coarse_ms() const noexcept;
@@ -118,8 +128,26 @@ class scheduler {
   void* take_block(mem::block_kind kind, std::size_t size_class) noexcept;
   void give_block(mem::block_kind kind, std::size_t size_class, void* block) noexcept;
 
-  void count_created() noexcept;
-  void count_finished(processor* p) noexcept;
+  /// `p` is the calling thread's processor if it belongs to this scheduler, else null.
+  void count_created(processor* p) noexcept {
+    if (p != nullptr) {
+      p->counters.tasks_created.add();
+    } else {
+      // seq_cst: ordered with the look at `closed_`; see [admission].
+      foreign_created_.fetch_add(1, std::memory_order_seq_cst);
+    }
+  }
+  void count_finished(processor* p) noexcept {
+    if (p != nullptr) {
+      p->counters.tasks_finished.add();
+    } else {
+      // seq_cst: rare.
+      foreign_finished_.fetch_add(1, std::memory_order_seq_cst);
+    }
+    // relaxed: drain() looks at the counts itself at intervals, too.
+    if (draining_.load(std::memory_order_relaxed) != 0) [[unlikely]] check_drained();
+  }
+  void check_drained() noexcept;
 
   /// The figures of plain threads that act on the runtime.
   base::time_histogram& foreign_latencies() noexcept { return foreign_latencies_; }
@@ -141,6 +169,7 @@ class scheduler {
   void worker_main(worker& w) noexcept;
   bool find_local(processor& p, work& out) noexcept;
   bool search(worker& w, work& out) noexcept;
+  void give_token(worker& w) noexcept;
   bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
   bool steal_run_next(processor& p, processor& victim, work& out) noexcept;
   bool idle(worker& w) noexcept;
@@ -160,6 +189,7 @@ class scheduler {
   bool leave_idle(worker& w) noexcept;
   void signal(worker& w) noexcept;
   void wake_all() noexcept;
+  void wake_monitor() noexcept;
   void touch_clock(int64_t now) noexcept;
 
   void monitor_main() noexcept;

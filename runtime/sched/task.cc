@@ -113,7 +113,8 @@ uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const 
   processor* p = this_context.proc;
   scheduler& s = sched != nullptr ? *sched : p->sched;
   if (p != nullptr && &p->sched != &s) p = nullptr;
-  s.count_created();
+  s.count_created(p);                // A1
+  std_atomics::light_barrier();      // pairs with the heavy barrier in drain()
   if (!s.admits()) [[unlikely]] {
     destroy_unstarted(t, root_frame);
     s.count_finished(p);
@@ -183,7 +184,18 @@ std::coroutine_handle<> finish_task(task_control* t) noexcept {
     auto* w = reinterpret_cast<waiter*>(word);
     const uintptr_t who = w->who;
     end_wait(*w, wait_result::done);
-    wake(who);
+    auto* joiner = reinterpret_cast<strand*>(who);
+    if ((who & 1) == 0 && &scheduler_of(joiner) == &s) [[likely]] {
+      if (p->ring.size() == 0 && p->run_next.peek() == nullptr && --p->slice > 0) [[likely]] {
+        // Nobody else is ready here: straight to the joiner.
+        s.count_finished(p);
+        dispatched(*p, joiner);
+        return attach(joiner);
+      }
+      s.ready_behind(*p, joiner);
+    } else {
+      wake(who);
+    }
   }
   s.count_finished(p);
   return switch_away();
@@ -225,10 +237,14 @@ void join_block(task_control* t) noexcept {
 }
 
 void join_release(task_control* t) noexcept {
-  // acq_rel: [join-word]; acquires the task's end, or leaves the block to it.
-  if (t->join_word.exchange(join_detached, std::memory_order_acq_rel) != join_done) return;
-  // relaxed: the task is done.
-  t->entry.load(std::memory_order_relaxed)->drop_outcome(t);
+  // acquire: once it is done the handle owns the block alone; see [join-word].
+  if (t->join_word.load(std::memory_order_acquire) != join_done) {
+    // acq_rel: [join-word]; acquires the task's end, or leaves the block to it.
+    if (t->join_word.exchange(join_detached, std::memory_order_acq_rel) != join_done) return;
+  }
+  // relaxed: the task is done. The word marks the block as nobody's, for has_held_handles().
+  t->join_word.store(join_detached, std::memory_order_relaxed);
+  if (t->outcome != task_outcome::none) t->entry.load(std::memory_order_relaxed)->drop_outcome(t);
   scheduler& s = scheduler_of(t);
   s.give_block(block_kind::strand, t->size_class, t);
 }

@@ -9,9 +9,6 @@ namespace weft::detail {
 
 namespace {
 
-// Passes of the loop between looks at the clock for due timers.
-constexpr uint32_t timer_interval = 16;
-
 /// Makes a thread the driver of a processor for a scope.
 class driving {
  public:
@@ -44,7 +41,10 @@ void scheduler::worker_main(worker& w) noexcept {
   work found;
   // relaxed: a late look only costs one more dispatch.
   while (stopping_.load(std::memory_order_relaxed) == 0) {
-    if (find_local(p, found) || search(w, found)) {
+    const bool local = find_local(p, found);
+    // A token that came with the wake-up goes on to the next one, since this worker has what it needs.
+    if (local && w.searching) give_token(w);
+    if (local || search(w, found)) {
       run(p, found);
       found = work{};
     } else {
@@ -82,20 +82,25 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
 }
 
 bool scheduler::find_local(processor& p, work& out) noexcept {
-  ++p.tick;
   const scheduling_options& rules = opts_.scheduling;
-  // relaxed: written under the lock by whoever changes the heap; a late look is a late timer by one pass.
-  if (p.tick % timer_interval == 0 && p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
-    uint32_t count = 0;
-    const int64_t now = now_ns();
-    touch_clock(now);
-    strand* due = fire_timers(p, now, count);
-    ready_all(due, count);
-  }
-  if (p.tick % static_cast<uint32_t>(rules.global_queue_interval) == 0) {
+  if (p.slice <= 0) {
+    // The slice of direct hand-offs is over: the global queue, due timers and the ring have their turn.
+    p.slice = std::min(rules.run_next_in_a_row, rules.global_queue_interval);
+    // relaxed: written under the lock by whoever changes the heap; a late look is a late timer by one slice.
+    if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
+      uint32_t count = 0;
+      const int64_t now = now_ns();
+      touch_clock(now);
+      strand* due = fire_timers(p, now, count);
+      ready_all(due, count);
+    }
+    // Not published in the sense of [wake]: this processor takes from the ring right away.
+    if (p.ring.size() != 0)
+      if (strand* s = p.run_next.take()) push_ring(p, s);
     uint32_t count = 0;
     if ((out.ready = global_.take(1, 1, count)) != nullptr) return true;
   }
+  --p.slice;
   if (!p.mail.empty()) [[unlikely]] {
     uint32_t count = 0;
     for (strand* s = p.mail.take_all(); s != nullptr; ++count) {
@@ -105,15 +110,7 @@ bool scheduler::find_local(processor& p, work& out) noexcept {
     }
     if (count > 1) wake_one();
   }
-  if (p.slice > 0) {
-    if ((out.ready = p.run_next.take()) != nullptr) {
-      --p.slice;
-      return true;
-    }
-  } else if (strand* s = p.run_next.take()) {
-    push_ring(p, s);
-  }
-  p.slice = rules.run_next_in_a_row;
+  if ((out.ready = p.run_next.take()) != nullptr) return true;
   if ((out.ready = p.ring.pop()) != nullptr) return true;
   if (p.forks.public_size() != 0 && (out.fork = p.forks.steal()) != nullptr) return true;
   if (global_.size() != 0) {
@@ -185,10 +182,15 @@ bool scheduler::search(worker& w, work& out) noexcept {
     }
   }
   if (!found) return false;
-  w.searching = false;
-  // seq_cst: gives the token back; the last searcher hands it on, since there may be more work.
-  if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1) wake_one();
+  give_token(w);
   return true;
+}
+
+// The last searcher to find work hands the token on, since there may be more.
+void scheduler::give_token(worker& w) noexcept {
+  w.searching = false;
+  // seq_cst: gives the token back.
+  if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1) wake_one();
 }
 
 bool scheduler::steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept {

@@ -528,6 +528,7 @@ task<> add_series(series a, series b, series out) {
   }
   a.close();
   b.close();
+  out.close();
 }
 
 task<> copy_series(series in, series one, series other) {
@@ -605,6 +606,7 @@ TEST_P(GoChannelTest, PowerSeriesOfManySmallTasksMultiplyRight) {
   const std::vector<int64_t> got = run(square_of_ones, 20);
   // (1 + x + x^2 + ...)^2 = 1 + 2 x + 3 x^2 + ...
   for (int i = 0; i < 20; ++i) EXPECT_EQ(got[static_cast<std::size_t>(i)], i + 1);
+  EXPECT_TRUE(test::all_tasks_end(rt())) << "closing the end closes the whole network";
 }
 
 struct nothing {};

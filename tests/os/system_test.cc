@@ -56,7 +56,6 @@ TEST(SystemTest, ReleaseDropsContentsAndKeepsTheAddress) {
   const absl::StatusOr<void*> address = system::real().map(block_bytes, 4096);
   ASSERT_TRUE(address.ok());
   auto* const bytes = static_cast<unsigned char*>(*address);
-  system::real().prefer_huge_pages(bytes, block_bytes);
   std::memset(bytes, 0xab, block_bytes);
   system::real().release(bytes, block_bytes / 2);
   EXPECT_EQ(bytes[0], 0);

@@ -26,7 +26,7 @@ namespace {
 std::atomic<bool> counting{false};
 std::atomic<uint64_t> allocations{0};
 
-void* allocate(std::size_t bytes, std::size_t alignment) {
+[[maybe_unused]] void* allocate(std::size_t bytes, std::size_t alignment) {
   if (counting) ++allocations;
   void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (memory == nullptr) throw std::bad_alloc();
@@ -35,6 +35,8 @@ void* allocate(std::size_t bytes, std::size_t alignment) {
 
 }  // namespace
 
+// The sanitizers bring allocators of their own, and report a mixture; there the count stays zero.
+#if !WEFT_ASAN && !WEFT_TSAN
 void* operator new(std::size_t bytes) { return allocate(bytes, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return allocate(bytes, static_cast<std::size_t>(alignment));
@@ -43,6 +45,7 @@ void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+#endif
 
 namespace weft {
 namespace {

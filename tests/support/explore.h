@@ -266,10 +266,31 @@ class explored_atomic : private model::location {
   T value_;
 };
 
+/// detail::spin_lock's interface and orders over the explorer's memory.
+class explored_spin_lock {
+ public:
+  void lock() noexcept {
+    // seq_cst: as in spin_lock, where it is the barrier of [stop], too.
+    while (held_.exchange(1, std::memory_order_seq_cst) != 0) model::pause();
+  }
+  bool try_lock() noexcept {
+    // acquire: pairs with unlock().
+    return held_.exchange(1, std::memory_order_acquire) == 0;
+  }
+  void unlock() noexcept {
+    // release: pairs with lock() and try_lock().
+    held_.store(0, std::memory_order_release);
+  }
+
+ private:
+  explored_atomic<uint32_t> held_{0};
+};
+
 /// The atomics policy under which the explorer sees every operation.
 struct explored_atomics {
   template <class T>
   using atomic = explored_atomic<T>;
+  using spin_lock = explored_spin_lock;
 
   static void fence_seq_cst() noexcept { model::fence(); }
   static void heavy_barrier() noexcept { model::heavy_barrier(); }

@@ -84,7 +84,6 @@ class fault_system final : public os::system {
     below_.release(address, bytes);
   }
 
-  void prefer_huge_pages(void* address, size_t bytes) noexcept override { below_.prefer_huge_pages(address, bytes); }
 
   absl::Status start_thread(os::thread& out, void (*entry)(void*), void* argument, const char* name) noexcept override {
     if (fails(call::start_thread)) return injected("start_thread");

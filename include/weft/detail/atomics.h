@@ -10,6 +10,7 @@
 #include <atomic>
 
 #include <weft/detail/config.h>
+#include <weft/detail/spin_lock.h>
 
 namespace weft::detail {
 
@@ -23,6 +24,7 @@ void process_wide_barrier() noexcept;
 struct std_atomics {
   template <class T>
   using atomic = std::atomic<T>;
+  using spin_lock = detail::spin_lock;
 
   static void fence_seq_cst() noexcept {
 #if WEFT_TSAN

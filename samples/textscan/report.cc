@@ -1,0 +1,181 @@
+// Puts the results, the report and the runtime's figures into words.
+#include "report.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include <weft/metrics.h>
+
+#include "format.h"
+
+namespace textscan {
+namespace {
+
+using std::chrono::duration;
+
+// "  label        text\n"
+void add_row(std::string& to, std::string_view label, std::string_view text) {
+  constexpr std::size_t label_columns = 16;
+  to.append("  ").append(label);
+  to.append(label.size() < label_columns ? label_columns - label.size() : 1, ' ');
+  to.append(text).append("\n");
+}
+
+// Adds "…, <n> <what>" for each count that is not zero.
+class enumeration {
+ public:
+  void add(uint64_t n, const std::string& one, const std::string& many = "") {
+    if (n != 0) text_ += (text_.empty() ? "" : ", ") + counted(n, one, many);
+  }
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+// Results -----------------------------------------------------------------------------------------------------------
+
+std::string word_results(const arguments& args, const tally& total) {
+  std::string text;
+  for (const word_count& w : total.table.top(args.top)) {
+    std::string count = std::to_string(w.count);
+    if (count.size() < 10) count.insert(0, 10 - count.size(), ' ');
+    text += count + " " + w.word + "\n";
+  }
+  return text;
+}
+
+std::string search_results(tally& total) {
+  std::ranges::sort(total.matches, {}, &match::path);
+  std::string text;
+  for (const match& m : total.matches) text += m.path + ":" + std::to_string(m.lines) + "\n";
+  return text;
+}
+
+// The report --------------------------------------------------------------------------------------------------------
+
+std::string found(const arguments& args, const tally& total) {
+  switch (args.mode) {
+    case scan_mode::words:
+      return counted(total.words, "word") + ", " + with_commas(total.table.size()) + " of them different";
+    case scan_mode::lines:
+      return counted(total.lines, "line") + (total.unended_lines == 0 ? ""
+                                                                      : ", " + with_commas(total.unended_lines) +
+                                                                            " of them without a newline at its end");
+    case scan_mode::search:
+      return counted(total.matching_lines, "line") + " with '" + args.text + "' in " +
+             counted(total.matches.size(), "file");
+  }
+  return {};
+}
+
+std::string left_out(const tally& total) {
+  enumeration e;
+  e.add(total.binary_files, "binary file");
+  e.add(total.symlinks, "symbolic link");
+  e.add(total.special_files, "special file");
+  e.add(total.empty_entries, "empty entry of the list", "empty entries of the list");
+  return e.text().empty() ? "nothing" : e.text();
+}
+
+std::string failed(const tally& total) {
+  enumeration e;
+  e.add(total.missing, "missing", "missing");
+  e.add(total.unreadable, "unreadable", "unreadable");
+  return e.text();
+}
+
+// The runtime's figures ---------------------------------------------------------------------------------------------
+
+// A line of the report made from metrics: "<value> <what>, <value> <what>".
+struct figure {
+  std::string_view label;
+  std::string_view metric;
+  std::string_view what;
+  bool bytes = false;
+};
+
+// Figures of one label stand on one row.
+constexpr std::array figures{
+    figure{"processors", "/sched/gomaxprocs:threads", ""},
+    figure{"tasks", "/sched/goroutines-created:goroutines", "created"},
+    figure{"tasks", "/weft/sched/parks:parks", "parks"},
+    figure{"tasks", "/weft/sched/wakes:wakes", "wakes"},
+    figure{"between them", "/weft/sched/hops:hops", "hops to another processor"},
+    figure{"between them", "/weft/sched/steals:steals", "steals"},
+    figure{"between them", "/weft/sched/stolen-strands:strands", "stolen"},
+    figure{"between them", "/weft/sched/overflows:strands", "overflowed"},
+    figure{"stacks", "/weft/memory/stacks-peak:bytes", "at the peak", true},
+    figure{"stacks", "/memory/classes/heap/stacks:bytes", "at the end", true},
+    figure{"stacks", "/weft/stack/growths:segments", "growths"},
+    figure{"stacks", "/weft/stack/hot-splits:segments", "hot splits"},
+};
+
+std::string text_of(const weft::metrics::value& v, bool bytes) {
+  switch (v.kind()) {
+    case weft::metrics::value_kind::uint64:
+      return bytes ? with_commas((v.as_uint64() + 512) / 1024) + " KiB" : with_commas(v.as_uint64());
+    case weft::metrics::value_kind::float64: return fixed(v.as_float64(), 3);
+    case weft::metrics::value_kind::histogram:
+    case weft::metrics::value_kind::bad: break;
+  }
+  return "-";
+}
+
+std::string runtime_figures(const weft::runtime& rt) {
+  std::vector<weft::metrics::sample> samples;
+  for (const figure& f : figures) samples.push_back({f.metric});
+  weft::metrics::read(rt, samples);
+
+  std::string text = "the runtime\n";
+  std::string row;
+  for (std::size_t i = 0; i < figures.size(); ++i) {
+    const figure& f = figures[i];
+    row += row.empty() ? "" : ", ";
+    row += text_of(samples[i].value, f.bytes);
+    if (!f.what.empty()) row.append(" ").append(f.what);
+    if (i + 1 < figures.size() && figures[i + 1].label == f.label) continue;
+    add_row(text, f.label, row);
+    row.clear();
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string results(const arguments& args, tally& total) {
+  switch (args.mode) {
+    case scan_mode::words: return word_results(args, total);
+    case scan_mode::lines: return std::to_string(total.lines) + "\n";
+    case scan_mode::search: return search_results(total);
+  }
+  return {};
+}
+
+std::string troubles(const tally& total) {
+  std::string text;
+  for (const trouble& t : total.troubles) text += "textscan: " + t.path + ": " + std::strerror(t.error) + "\n";
+  const uint64_t unnamed = total.failed() - total.troubles.size();
+  if (unnamed != 0) text += "textscan: and " + with_commas(unnamed) + " more that could not be read\n";
+  return text;
+}
+
+std::string report(const arguments& args, const tally& total, duration<double> elapsed, const weft::runtime& rt) {
+  const double seconds = std::max(elapsed.count(), 1e-6);
+  std::string text = "the scan\n";
+  add_row(text, "found", found(args, total));
+  add_row(text, "scanned",
+          counted(total.files, "file") + ", " + with_commas(total.bytes) + " bytes in " +
+              counted(total.directories, "directory", "directories"));
+  add_row(text, "left out", left_out(total));
+  if (total.failed() != 0) add_row(text, "not read", failed(total));
+  add_row(text, "time",
+          fixed(seconds, 3) + " s, " + fixed(static_cast<double>(total.bytes) / 1e6 / seconds, 0) + " MB/s, " +
+              with_commas(static_cast<uint64_t>(static_cast<double>(total.files) / seconds)) + " files/s");
+  return text + runtime_figures(rt);
+}
+
+}  // namespace textscan

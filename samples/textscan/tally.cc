@@ -1,0 +1,38 @@
+// Adding tallies.
+#include "tally.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <utility>
+
+namespace textscan {
+
+void tally::add_trouble(std::string_view path, int error) {
+  ++(error == ENOENT ? missing : unreadable);
+  if (troubles.size() < troubles_named_max) troubles.push_back(trouble{std::string(path), error});
+}
+
+void tally::add(tally&& other) {
+  files += other.files;
+  bytes += other.bytes;
+  lines += other.lines;
+  unended_lines += other.unended_lines;
+  words += other.words;
+  matching_lines += other.matching_lines;
+  std::ranges::move(other.matches, std::back_inserter(matches));
+  table.add(std::move(other.table));
+
+  directories += other.directories;
+  binary_files += other.binary_files;
+  symlinks += other.symlinks;
+  special_files += other.special_files;
+  empty_entries += other.empty_entries;
+  missing += other.missing;
+  unreadable += other.unreadable;
+  for (trouble& t : other.troubles) {
+    if (troubles.size() < troubles_named_max) troubles.push_back(std::move(t));
+  }
+}
+
+}  // namespace textscan

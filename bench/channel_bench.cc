@@ -1,6 +1,6 @@
 // Channels: hand-offs between tasks, buffered streams, and the benchmarks of Go's runtime/chan_test.go by Go's names.
 //
-//   BM_PingPong           two tasks, two channels of capacity 0; ns per round trip (four hand-offs of a value or a turn)
+//   BM_PingPong           two tasks, two channels of capacity 0; ns per round trip
 //   BM_PingPongHog        the same beside a task that computes all the time (2 processors only)
 //   BM_Channel128         a channel of capacity 128, from senders to receivers; ns per item
 //   BM_Pipeline           three stages with channels of capacity 64 between them; ns per item
@@ -143,11 +143,13 @@ weft::task<int64_t> pipeline(int64_t count) {
   producers.add();
   weft::go(stage, first, second);
   weft::go(stage, second, third);
-  weft::go([](items out, int64_t n, weft::wait_group* done) -> weft::task<> {
-    for (int64_t i = 0; i < n; ++i) require_sent(co_await out.send(i));
-    out.close();
-    done->done();
-  }, first, count, &producers);
+  weft::go(
+      [](items out, int64_t n, weft::wait_group* done) -> weft::task<> {
+        for (int64_t i = 0; i < n; ++i) require_sent(co_await out.send(i));
+        out.close();
+        done->done();
+      },
+      first, count, &producers);
   int64_t sum = 0;
   while (auto v = co_await third.receive()) sum += *v;
   (void)co_await producers.wait();
@@ -160,7 +162,7 @@ void BM_Pipeline(benchmark::State& state) {
 }
 BENCHMARK(BM_Pipeline)->Apply(weft_bench::on_processors);
 
-// Go's -----------------------------------------------------------------------------------------------------------------
+// Go's ----------------------------------------------------------------------------------------------------------------
 
 // `work(args...)` in as many tasks as there are processors; the sum of what they return.
 template <class... Args>
@@ -169,13 +171,15 @@ weft::task<int64_t> in_parallel(int64_t tasks, weft::task<int64_t> (*work)(Args.
   weft::wait_group running;
   running.add(tasks);
   for (int64_t i = 0; i < tasks; ++i) {
-    weft::go([](weft::task<int64_t> (*f)(Args...), std::atomic<int64_t>* total, weft::wait_group* group,
-                Args... a) -> weft::task<> {
-      const int64_t mine = co_await f(a...);
-      // relaxed: the wait group orders it before the reader.
-      total->fetch_add(mine, std::memory_order_relaxed);
-      group->done();
-    }, work, &sum, &running, args...);
+    weft::go(
+        [](weft::task<int64_t> (*f)(Args...), std::atomic<int64_t>* total, weft::wait_group* group,
+           Args... a) -> weft::task<> {
+          const int64_t mine = co_await f(a...);
+          // relaxed: the wait group orders it before the reader.
+          total->fetch_add(mine, std::memory_order_relaxed);
+          group->done();
+        },
+        work, &sum, &running, args...);
   }
   (void)co_await running.wait();
   // relaxed: as above.

@@ -1,14 +1,14 @@
 // How long a readied task waits behind a hog: on two processors, a task makes another one ready and computes on.
 //
-// The readied task sits in the run-next slot of the hog's processor, because most tasks that ready another one park soon
-// after and would hand over at once. This one does not: it computes without a scheduling point until the other runs. So
-// the other processor has to find the readied task and take it. Measured from just before the ready to the first
-// instruction of the readied task, as percentiles in microseconds, and the largest.
+// The readied task sits in the run-next slot of the hog's processor, because most tasks that ready another one park
+// soon after and would hand over at once. This one does not: it computes without a scheduling point until the other
+// runs. So the other processor has to find the readied task and take it. Measured from just before the ready to the
+// first instruction of the readied task, as percentiles in microseconds, and the largest.
 //
-//   BM_HandOffBehindHog/wake    the readied task was parked on a channel
-//   BM_HandOffBehindHog/start   the readied task is a new one (go)
-//   .../asleep                  the other processor has had nothing to do for 2 ms: its worker sleeps
-//   .../searching               the other processor ran the readied task's last turn a moment before
+//   BM_HandOffBehindHog/wake_*    the readied task was parked on a channel
+//   BM_HandOffBehindHog/start_*   the readied task is a new one (go)
+//   .../*_asleep                  the other processor has had nothing to do for 2 ms: its worker sleeps
+//   .../*_searching               the other processor ran the readied task's last turn a moment before
 //
 // `late` counts the hand-offs that took more than 100 ms, where the hog gives up and parks; it should be 0.
 #include <algorithm>
@@ -111,9 +111,9 @@ void on_two(benchmark::internal::Benchmark* b) {
   b->ArgName("processors")->Arg(2);
 }
 
-BENCHMARK_CAPTURE(BM_HandOffBehindHog, wake/asleep, false, true)->Apply(on_two);
-BENCHMARK_CAPTURE(BM_HandOffBehindHog, wake/searching, false, false)->Apply(on_two);
-BENCHMARK_CAPTURE(BM_HandOffBehindHog, start/asleep, true, true)->Apply(on_two);
-BENCHMARK_CAPTURE(BM_HandOffBehindHog, start/searching, true, false)->Apply(on_two);
+BENCHMARK_CAPTURE(BM_HandOffBehindHog, wake_asleep, false, true)->Apply(on_two);
+BENCHMARK_CAPTURE(BM_HandOffBehindHog, wake_searching, false, false)->Apply(on_two);
+BENCHMARK_CAPTURE(BM_HandOffBehindHog, start_asleep, true, true)->Apply(on_two);
+BENCHMARK_CAPTURE(BM_HandOffBehindHog, start_searching, true, false)->Apply(on_two);
 
 }  // namespace

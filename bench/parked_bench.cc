@@ -39,7 +39,8 @@ using namespace std::chrono_literals;
 
 // What all tasks of a run share; each has one pointer to it.
 struct shared_gate {
-  weft::channel<int> gate{0};  // closed at the end
+  struct nothing {};
+  weft::channel<nothing> gate{0};  // closed at the end
   std::atomic<int64_t> arrived{0};
   std::atomic<int64_t> released{0};
 };

@@ -70,7 +70,7 @@ done
 [[ $suite == yes || $compare == yes ]] || die "--suite and --compare exclude each other"
 [[ -d $build/bench ]] || die "$build/bench is not there; build it first: ./weft bench, or the target benches"
 
-# What there is to run --------------------------------------------------------------------------------------------------
+# What there is to run ----------------------------------------------------------------------------------------------
 # A job is "suite|program|benchmark", "parked|program|processors" or "compare|name|program|workload|threads".
 
 suite_programs=(fork_join_bench channel_bench spawn_bench yield_bench stack_bench hand_off_latency_bench)
@@ -160,13 +160,13 @@ run_job() {
   IFS='|' read -r kind a b c d <<<"$2"
   case $kind in
     suite)
-      timeout 300 "$build/bench/$a" --benchmark_filter="^$b\$" --benchmark_min_time="$min_time" \
+      timeout 60 "$build/bench/$a" --benchmark_filter="^$b\$" --benchmark_min_time="$min_time" \
         --benchmark_format=json >"$work/report" 2>"$work/stderr" || status=$?
       if ((status == 0)); then read_report "$round" <"$work/report" >>"$figures" || status=$?; fi
       if ((status != 0)); then report_failure "$round" "$b" "$status"; fi
       ;;
     parked)
-      timeout 300 "$build/bench/$a" "$b" >"$work/report" 2>"$work/stderr" || status=$?
+      timeout 60 "$build/bench/$a" "$b" >"$work/report" 2>"$work/stderr" || status=$?
       while read -r row threads value unit; do
         printf 'suite\t%s\t%s\t%s\t%s\t%s\n' "$row" "$threads" "$unit" "$value" "$round" >>"$figures"
       done <"$work/report"
@@ -174,7 +174,7 @@ run_job() {
       ;;
     compare)
       if [[ -n ${absent[$a $c]-} ]]; then return; fi
-      line=$(timeout 300 "$b" "$c" "$d" 2>"$work/stderr") || status=$?
+      line=$(timeout 60 "$b" "$c" "$d" 2>"$work/stderr") || status=$?
       if ((status == 2)) && [[ $a != weft ]]; then
         absent[$a $c]=yes
       elif ((status != 0)); then
@@ -241,7 +241,7 @@ align() {
     END {
       for (r = 1; r <= NR; ++r) {
         line = "|"
-        for (i = 1; i <= columns; ++i) line = line sprintf(i == 1 ? " %-" width[i] "s |" : " %" width[i] "s |", cell[r, i])
+        for (i = 1; i <= columns; ++i) line = line sprintf(" %" (i == 1 ? "-" : "") width[i] "s |", cell[r, i])
         print line
         if (r > 1) continue
         line = "|"
@@ -297,11 +297,13 @@ comparison_table() {
 
 describe
 if [[ $suite == yes ]]; then
-  printf '\n## The suite\n\nworst is the greatest of all processes, spread the greatest less the least as a share of the median.\n\n'
+  printf '\n## The suite\n\n'
+  printf 'worst: the greatest of all processes; spread: the greatest less the least, as a share of the median.\n\n'
   suite_table
 fi
 if [[ $compare == yes ]]; then
-  printf '\n## Beside other runtimes\n\nmedians; worst is the worst process over the median; ratio is that runtime over weft, above 1 where weft is faster.\n\n'
+  printf '\n## Beside other runtimes\n\n'
+  printf 'Medians; worst: the worst process over the median; ratio: that runtime over weft, above 1: weft is less.\n\n'
   comparison_table
 fi
 if ((failures > 0)); then

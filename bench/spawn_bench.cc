@@ -6,8 +6,8 @@
 //   BM_GoSteady          `go` in bursts of 100, waiting for each burst: the same hundred stacks; ns per task
 //   BM_CreateGoroutines  each task starts the next one and ends, as in Go's proc_test.go; ns per task
 //
-// The counter `mallocs/Mtask` says how often malloc and its relatives were called in the timed runs, for a million tasks:
-// nothing is the promise for `go` once the first, untimed run has filled the caches.
+// The counter `mallocs/Mtask` says how often malloc and its relatives were called in the timed runs, for a million
+// tasks: nothing is the promise for `go` once the first, untimed run has filled the caches.
 #include <atomic>
 #include <cstddef>
 #include <cstdint>

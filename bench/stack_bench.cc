@@ -3,9 +3,9 @@
 //   BM_CallCoroutine   co_await of a coroutine that only returns; ns per call
 //   BM_CallPlain       the same as a C++ function that the compiler may not inline: the floor
 //   BM_DeepRecursion   1,000,000 coroutine calls deep and back; ns per call
-//   BM_HotSplit        a loop of calls at each of 400 depths of one stack. Whatever the segments' sizes, at some of these
-//                      depths every call crosses the end of one. The dearest depth and the median depth, ns per call:
-//                      a hot split would make the first a large multiple of the second.
+//   BM_HotSplit        a loop of calls at each of 400 depths of one stack. Whatever the segments' sizes, at some of
+//                      these depths every call crosses the end of one. The dearest depth and the median depth, ns per
+//                      call: a hot split would make the first a large multiple of the second.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -69,7 +69,8 @@ BENCHMARK(BM_DeepRecursion)->Apply(weft_bench::on_processors);
 constexpr std::size_t split_depths = 400;
 constexpr int64_t split_calls = 1'000;
 
-// Larger than descend()'s frame, so that no segment's end falls between two depths. All words are read, so all are kept.
+// Larger than descend()'s frame, so that no segment's end falls between two depths. All words are read, so all are
+// kept.
 struct padding {
   int64_t words[12] = {};
 };

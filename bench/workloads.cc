@@ -12,8 +12,8 @@
 //   yield1000    the same with 1000 tasks
 //   parked       1,000,000 tasks that receive from one channel: growth of the resident set, bytes per task
 //
-// As in the peers, started tasks prove that they ran by an addition to one shared atomic, and the counts of the repeated
-// workloads grow until a run lasts about half a second.
+// As in the peers, started tasks prove that they ran by an addition to one shared atomic, and the counts of the
+// repeated workloads grow until a run lasts about half a second.
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -77,9 +77,8 @@ weft::task<std::uint64_t> serve(std::uint64_t count) {
 }
 
 double run_pingpong(weft::runtime& rt) {
-  return peer::ns_per_op([&rt](std::uint64_t count) {
-    peer::check(rt.run(serve, count) == count, "pingpong: wrong value");
-  });
+  return peer::ns_per_op(
+      [&rt](std::uint64_t count) { peer::check(rt.run(serve, count) == count, "pingpong: wrong value"); });
 }
 
 weft::task<> produce(items out, std::uint64_t count) {
@@ -179,7 +178,8 @@ double run_yield(weft::runtime& rt, std::uint64_t tasks) {
 
 // What all parked tasks share; each has one pointer to it.
 struct shared_gate {
-  items gate{0};  // closed at the end
+  struct nothing {};
+  weft::channel<nothing> gate{0};  // closed at the end
   counter arrived{0};
   counter released{0};
 };

@@ -39,9 +39,6 @@ void BM_Yield(benchmark::State& state) {
   const int64_t yields = 2'000'000;
   weft_bench::run_batches(state, state.range(1), "ns/yield", yields, yields, yield_all, tasks, yields / tasks);
 }
-BENCHMARK(BM_Yield)
-    ->Apply(weft_bench::wall_time)
-    ->ArgNames({"tasks", "processors"})
-    ->ArgsProduct({{2, 1000}, {1, 2}});
+BENCHMARK(BM_Yield)->Apply(weft_bench::wall_time)->ArgNames({"tasks", "processors"})->ArgsProduct({{2, 1000}, {1, 2}});
 
 }  // namespace

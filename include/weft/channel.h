@@ -225,7 +225,11 @@ class [[nodiscard]] receive_awaiter {
     return transfer_to(park_in_channel(*core_, core_->receivers, waiter_, leaf, wait_reason::chan_receive, where_));
   }
 
-  [[nodiscard]] std::optional<T> await_resume() noexcept { return std::move(waiter_.value); }
+  // Not a copy of the whole optional: a load that spans the recent stores of its two members waits for both.
+  [[nodiscard]] WEFT_INLINE std::optional<T> await_resume() noexcept {
+    if (!waiter_.value.has_value()) return std::nullopt;
+    return std::optional<T>(std::move(*waiter_.value));
+  }
 
  private:
   channel_core* core_;

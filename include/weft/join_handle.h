@@ -13,7 +13,7 @@
 
 namespace weft {
 
-template <class T>
+template <class T = void>
 class join_handle;
 
 /// What a handle rethrows when its task was destroyed by shutdown before it had ended.

@@ -30,7 +30,7 @@ class [[nodiscard]] wait_group_awaiter {
   transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
     return transfer_to(wait_group_park(*group_, waiter_, leaf, where_));
   }
-  /// False: the task was asked to stop before the count was zero.
+  /// False: the task was asked to stop.
   bool await_resume() const noexcept { return waiter_.result == wait_result::done; }
 
  private:
@@ -43,7 +43,7 @@ class [[nodiscard]] wait_group_awaiter {
 
 /// A count of things under way: add() before starting one, done() at its end, `co_await wait()` until none is left.
 ///
-/// May be used again once it came to zero. wait() returns true, or false when the task was asked to stop first (then
+/// May be used again once it came to zero. wait() returns true, or false when the task was asked to stop (then
 /// things may still be under way). Thread safety: any task or thread; wait() is for tasks, blocking_wait() for plain
 /// threads. Must outlive its waiters and the last done().
 /// Cost: add and done are one atomic addition.
@@ -95,6 +95,10 @@ class wait_group {
 };
 
 inline bool detail::wait_group_awaiter::await_ready() noexcept {
+  if (stop_pending()) [[unlikely]] {
+    waiter_.result = wait_result::stopped;
+    return true;
+  }
   // acquire: pairs with the release half of the last add().
   if (group_->count_.load(std::memory_order_acquire) >> 1 != 0) return false;
   waiter_.result = wait_result::done;

@@ -23,9 +23,14 @@ absl::Status check_range(std::string_view field, int64_t value, int64_t least, i
   return value < least || value > most ? out_of_range(field, value, least, most) : absl::OkStatus();
 }
 
+// What a parser said of a variable, as from_env() promises it.
+absl::Status refused(const absl::Status& said, std::string_view also = "") {
+  return absl::InvalidArgumentError("weft: " + std::string(said.message()) + std::string(also));
+}
+
 absl::Status read_processors(const char* text, options& out) {
   absl::StatusOr<int64_t> n = base::parse_integer("WEFT_PROCS", text, 1, most_processors);
-  if (!n.ok()) return n.status();
+  if (!n.ok()) return refused(n.status());
   out.processors = static_cast<int>(*n);
   return absl::OkStatus();
 }
@@ -36,14 +41,14 @@ absl::Status read_gc(const char* text, options& out) {
     return absl::OkStatus();
   }
   absl::StatusOr<int64_t> n = base::parse_integer("WEFT_GC", text, 0, 1'000'000);
-  if (!n.ok()) return absl::InvalidArgumentError(std::string(n.status().message()) + ", or off");
+  if (!n.ok()) return refused(n.status(), ", or off");
   out.gc_percent = static_cast<int>(*n);
   return absl::OkStatus();
 }
 
 absl::Status read_memory_limit(const char* text, options& out) {
   absl::StatusOr<int64_t> n = base::parse_bytes("WEFT_MEMLIMIT", text, 0, std::numeric_limits<int64_t>::max());
-  if (!n.ok()) return n.status();
+  if (!n.ok()) return refused(n.status());
   out.memory_limit_bytes = *n;
   return absl::OkStatus();
 }
@@ -71,7 +76,7 @@ absl::Status read_debug(const char* text, options& out) {
                                         "\"; allowed is a comma list of schedtrace=MILLISECONDS");
     absl::StatusOr<int64_t> ms =
         base::parse_integer("WEFT_DEBUG schedtrace", item.substr(trace.size()), 1, 86'400'000);
-    if (!ms.ok()) return ms.status();
+    if (!ms.ok()) return refused(ms.status());
     out.schedtrace = std::chrono::milliseconds(*ms);
   }
   return absl::OkStatus();

@@ -57,7 +57,7 @@ void* block_heap::take_large(std::size_t bytes) noexcept {
   if (!memory.ok()) return nullptr;
   spin_guard guard(lock_);
   figures_.mapped_bytes += bytes;
-  figures_.segment_slab_bytes += bytes;
+  count_stack_bytes(figures_.segment_slab_bytes, bytes);
   return *memory;
 }
 
@@ -74,6 +74,12 @@ heap_figures block_heap::figures() noexcept {
   return figures_;
 }
 
+void block_heap::count_stack_bytes(uint64_t& part, uint64_t bytes) noexcept {
+  part += bytes;
+  figures_.peak_stack_bytes =
+      std::max(figures_.peak_stack_bytes, figures_.strand_slab_bytes + figures_.segment_slab_bytes);
+}
+
 bool block_heap::add_fresh(block_kind kind, std::size_t size_class) noexcept {
   const std::size_t bytes = class_bytes(size_class);
   const std::size_t region = std::max(slab_bytes, bytes);
@@ -81,12 +87,12 @@ bool block_heap::add_fresh(block_kind kind, std::size_t size_class) noexcept {
   if (memory == nullptr) return false;
   depot& d = depots_[static_cast<std::size_t>(kind)][size_class];
   if (kind == block_kind::segment) {
-    figures_.segment_slab_bytes += region;
+    count_stack_bytes(figures_.segment_slab_bytes, region);
     d.fresh = memory;
     d.fresh_end = memory + region / bytes * bytes;
     return true;
   }
-  figures_.strand_slab_bytes += region;
+  count_stack_bytes(figures_.strand_slab_bytes, region);
   auto* s = reinterpret_cast<slab*>(memory);
   s->owner = owner_;
   s->next = strand_slabs_;

@@ -83,6 +83,7 @@ struct heap_figures {
   uint64_t mapped_bytes;         // from the kernel, not given back
   uint64_t strand_slab_bytes;    // of which in slabs of strand blocks
   uint64_t segment_slab_bytes;   // and of segments
+  uint64_t peak_stack_bytes;     // most that the two ever were together
 };
 
 class block_heap {
@@ -126,6 +127,7 @@ class block_heap {
 
   bool add_fresh(block_kind kind, std::size_t size_class) noexcept;
   char* carve(std::size_t bytes) noexcept;
+  void count_stack_bytes(uint64_t& part, uint64_t bytes) noexcept;
 
   os::system& sys_;
   void* owner_;

@@ -285,6 +285,9 @@ inline task_control* task_of(strand* s) noexcept {
                                                                       : static_cast<fork_strand*>(s)->task.load(std::memory_order_relaxed);
 }
 
+/// Bytes of the first block of a kind of task that was never started before.
+std::size_t starting_stack_bytes() noexcept;
+
 /// Whether a strand block holds a strand of a task that has not ended; a snapshot.
 inline bool is_live(const strand* s) noexcept {
   // relaxed: here and below, a snapshot of the registry.

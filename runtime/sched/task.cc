@@ -66,17 +66,19 @@ void begin_task(start_scope& scope, scheduler* sched, task_entry& entry, std::si
   t->first.stack_bytes = bytes;
   t->first.limit = limit;
 
-  scope.current = c.current;
-  scope.sp = c.sp;
+  scope.current = alone(c.current);
+  scope.sp = alone(c.sp);
+  scope.limit = alone(c.limit);
+  scope.top = alone(c.top);
   scope.made = t;
-  scope.limit = c.limit;
-  scope.top = c.top;
   c.current = t;
   c.top = &t->first;
   c.sp = t->first.base() + outcome_bytes;
   c.limit = limit;
   mark_unused(c.sp, static_cast<std::size_t>(c.limit - c.sp));
 }
+
+std::size_t starting_stack_bytes() noexcept { return mem::class_bytes(mem::class_of(first_hint)); }
 
 void end_start(start_scope& scope) noexcept {
   context& c = this_context;
@@ -101,14 +103,6 @@ void free_task(task_control* t) noexcept {
 
 // Protocol [admission]: the starter counts the task (A1), then looks whether admission is closed (A2). Shutdown closes
 // admission (C1), then drains by the counts (C2). Either A2 sees C1, or C2 sees A1 in the end.
-const void* task_control::function() const noexcept {
-  // relaxed: here and below, for diagnostics.
-  const task_entry* e = entry.load(std::memory_order_relaxed);
-  const char* frame = reinterpret_cast<const char*>(this + 1) + e->frame_offset;
-  // A coroutine's frame begins with its resume function; one at its end has none any more.
-  return frame + 64 <= first.limit ? *reinterpret_cast<void* const*>(frame) : nullptr;
-}
-
 uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const void* started_at) noexcept {
   processor* p = this_context.proc;
   scheduler& s = sched != nullptr ? *sched : p->sched;
@@ -134,6 +128,7 @@ uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const 
   promise_base& root = promise_base::of(root_frame);
   root.role = (root.role & role_destroy) | reinterpret_cast<uintptr_t>(t) | role_root;
   t->resume_frame = root_frame;
+  t->set_function(*static_cast<void**>(root_frame));  // a frame begins with its resume function
   // relaxed: for the registry, which tolerates a torn picture.
   t->started_at.store(started_at, std::memory_order_relaxed);
   t->id.store(id, std::memory_order_relaxed);

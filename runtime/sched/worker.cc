@@ -291,7 +291,13 @@ bool scheduler::idle(worker& w) noexcept {
   std_atomics::heavy_barrier();  // L2
   // L3. acquire: pairs with stop_workers().
   if (any_work() || stopping_.load(std::memory_order_acquire) != 0) {
-    if (leave_idle(w)) return true;
+    if (leave_idle(w)) {
+      // It searches, with a token: producers may have left more work than it takes to the one that it gave up in L1.
+      // seq_cst: takes the token.
+      searching_.fetch_add(1, std::memory_order_seq_cst);
+      w.searching = true;
+      return true;
+    }
   }
   const int64_t before = now_ns();
   // relaxed: read by metrics.

@@ -19,6 +19,7 @@ const char* find_newline(const char* from, const char* end) {
 
 void scanner::scan(const block& b) {
   for (std::size_t i = 0; i < b.pieces(); ++i) scan(b.piece(i));
+  word_queue_.flush();  // the block will be filled with other words
 }
 
 tally scanner::take() { return std::exchange(found_, tally()); }
@@ -102,10 +103,11 @@ void scanner::count_words(const file_piece& piece) {
   const char* end = piece.data + piece.bytes;
   const char* word = nullptr;  // the beginning of the word that we are in
   for (const char* at = count_open_word(piece); at < end; at += 64) {
-    uint64_t bits = word_bytes_of_64(at);  // what lies behind the piece is slack, and masked out
-    if (end - at < 64) bits &= (uint64_t{1} << (end - at)) - 1;
-    // Words begin and end where a bit differs from the one before it.
-    for (uint64_t edges = bits ^ (bits << 1 | uint64_t{word != nullptr}); edges != 0; edges &= edges - 1) {
+    const uint64_t bits = word_bytes_of_64(at);
+    // Words begin and end where a bit differs from the one before it; what lies behind the piece is slack.
+    uint64_t edges = bits ^ (bits << 1 | uint64_t{word != nullptr});
+    if (end - at < 64) edges &= (uint64_t{1} << (end - at)) - 1;
+    for (; edges != 0; edges &= edges - 1) {
       const char* edge = at + __builtin_ctzll(edges);
       if (word == nullptr) {
         word = edge;
@@ -116,7 +118,7 @@ void scanner::count_words(const file_piece& piece) {
     }
   }
   if (word != nullptr) leave_word_open(word, end);
-  if (piece.last && open_word_bytes_ != 0) add_word(open_word_.data(), open_word_.data() + open_word_bytes_);
+  if (piece.last && open_word_bytes_ != 0) add_open_word();
 }
 
 // Goes on with the word that was broken off, and counts it if it ends here. Returns where to go on.
@@ -126,8 +128,7 @@ const char* scanner::count_open_word(const file_piece& piece) {
   const char* word_end = std::find_if_not(piece.data, end, is_word_byte);
   leave_word_open(piece.data, word_end);
   if (word_end == end) return end;
-  add_word(open_word_.data(), open_word_.data() + open_word_bytes_);
-  open_word_bytes_ = 0;
+  add_open_word();
   return word_end;
 }
 
@@ -138,9 +139,15 @@ void scanner::leave_word_open(const char* begin, const char* end) {
   open_word_bytes_ += bytes;
 }
 
+void scanner::add_open_word() {
+  add_word(open_word_.data(), open_word_.data() + open_word_bytes_);
+  word_queue_.flush();  // the next open word will come to lie in the same place
+  open_word_bytes_ = 0;
+}
+
 void scanner::add_word(const char* begin, const char* end) {
   ++found_.words;
-  table_.add(begin, static_cast<std::size_t>(end - begin));
+  word_queue_.add(begin, static_cast<std::size_t>(end - begin));
 }
 
 // The stage ---------------------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ namespace textscan {
 class scanner {
  public:
   explicit scanner(const arguments& args) : args_(args) {}
+  scanner(const scanner&) = delete;
+  scanner& operator=(const scanner&) = delete;
 
   void scan(const block& b);
 
@@ -41,11 +43,13 @@ class scanner {
   void count_words(const file_piece& piece);
   const char* count_open_word(const file_piece& piece);
   void leave_word_open(const char* begin, const char* end);
+  void add_open_word();
   void add_word(const char* begin, const char* end);
 
   const arguments& args_;
   tally found_;
   word_table table_;
+  word_queue word_queue_{table_};
 
   // Of the file whose pieces are coming:
   char last_byte_ = '\n';

@@ -35,15 +35,24 @@ uint64_t word_table::hash(const key& k) noexcept {
   return h ^ (h >> 32);
 }
 
-void word_table::add(const key& k, const char* word, uint64_t count) {
+// Asks for the slot that the word will need.
+word_table::hashed_word word_table::prepare(const char* word, std::size_t bytes) const noexcept {
+  const key k = make_key(word, std::min(bytes, word_bytes_max));
+  const uint64_t h = hash(k);
+  if (!slots_.empty()) __builtin_prefetch(&slots_[h & (slots_.size() - 1)], 1);
+  return {k, h, word};
+}
+
+void word_table::count(const hashed_word& w, uint64_t count) {
   if (4 * (size_ + 1) > 3 * slots_.size()) [[unlikely]]
     grow();
+  const key& k = w.k;
   const std::size_t mask = slots_.size() - 1;
-  for (std::size_t i = hash(k) & mask;; i = (i + 1) & mask) {
+  for (std::size_t i = w.hash & mask;; i = (i + 1) & mask) {
     slot& s = slots_[i];
-    if (s.count == 0) return insert(s, k, word, count);
+    if (s.count == 0) return insert(s, k, w.text, count);
     if (s.low != k.low || s.high != k.high || s.bytes != k.bytes) continue;
-    if (k.bytes > 16 && !same_rest(s, word)) continue;
+    if (k.bytes > 16 && !same_rest(s, w.text)) continue;
     s.count += count;
     return;
   }
@@ -80,7 +89,8 @@ void word_table::add(word_table&& other) {
   for (const slot& s : other.slots_) {
     if (s.count == 0) continue;
     if (s.bytes > 16) std::memcpy(word + 16, other.rests_.data() + s.rest, s.bytes - 16);
-    add(key_of(s), word, s.count);
+    const key k = key_of(s);
+    count({k, hash(k), word}, s.count);
   }
   other = word_table();
 }
@@ -114,6 +124,18 @@ std::vector<word_count> word_table::top(std::size_t count) const {
   });
   words.resize(count);
   return words;
+}
+
+// word_queue --------------------------------------------------------------------------------------------------------
+
+void word_queue::add(const char* word, std::size_t bytes) {
+  words_[count_++] = table_->prepare(word, bytes);
+  if (count_ == words_.size()) flush();
+}
+
+void word_queue::flush() {
+  for (std::size_t i = 0; i < count_; ++i) table_->count(words_[i], 1);
+  count_ = 0;
 }
 
 }  // namespace textscan

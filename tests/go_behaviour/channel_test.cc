@@ -401,10 +401,14 @@ void non_blocking_with_size() {
     EXPECT_TRUE(ch.try_send(value(3)));
     settle(*rt);
     EXPECT_TRUE(receiver.get()->filled_with(3));
-    if (capacity == 1) ASSERT_TRUE(ch.try_send(value(4)));
+    if (capacity == 1) {
+      ASSERT_TRUE(ch.try_send(value(4)));
+    }
     join_handle<bool> sender = rt->spawn(send_value<value>, ch, value(5));
     settle(*rt);
-    if (capacity == 1) EXPECT_TRUE((*ch.try_receive()).filled_with(4));
+    if (capacity == 1) {
+      EXPECT_TRUE((*ch.try_receive()).filled_with(4));
+    }
     EXPECT_TRUE((*ch.try_receive()).filled_with(5));
     settle(*rt);
     EXPECT_TRUE(sender.get());

@@ -96,8 +96,8 @@ struct torn_atomics : explored_atomics {
   using atomic = torn_atomic<T>;
 };
 
-TEST(ForkDequeExploreTest, WithoutAnAtomicTakeAForkIsTakenTwice) {
-  test::fails(3, "taken twice", one_join<3, torn_atomics>(1, 2));
+TEST(ForkDequeExploreTest, WithoutAnAtomicTakeBothTakeAFork) {
+  test::fails(3, "race", one_join<3, torn_atomics>(1, 2));
 }
 
 // The last public fork leaves by moving `top`, so a thief that read the word before fails when the slot is used again.

@@ -78,7 +78,7 @@ TEST(RunNextExploreTest, TwoThievesAndTheOwnerTakeEachItemOnce) {
 
 // The address of a strand that left and came back is no reason to give up, nor to take it twice.
 TEST(RunNextExploreTest, AnItemThatComesBackIsTakenOnceEachTime) {
-  test::passes(3, 10'000, [](execution& x) {
+  test::passes(2, 10'000, [](execution& x) {
     auto s = std::make_shared<state<1, explored_atomics>>();
     x.thread([=] {
       for (int i = 0; i < 2; ++i) {

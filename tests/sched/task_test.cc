@@ -562,10 +562,12 @@ TEST_P(TaskTest, AMillionGoesInSteadyStateAllocateNothing) {
   counting = true;
   run(start_batches, 1000);
   counting = false;
-  if (GetParam() == 1)
+  if (GetParam() == 1) {
     EXPECT_EQ(allocations, 0u);
-  else  // The first time that so many blocks are on their way between processors, there may be a new chunk for them.
+  } else {
+    // The first time that so many blocks are on their way between processors, there may be a new chunk for them.
     EXPECT_LE(allocations, 16u);
+  }
 }
 
 TEST(TaskDeathTest, CallingACoroutineOutsideAnyTaskSaysSo) {

@@ -180,7 +180,9 @@ TEST(TimeThreadsTest, AdvancingTheClockWakesSleepersOnWorkers) {
     for (int i = 1; i <= 50; ++i) {
       clock.advance(ns(1ms));
       EXPECT_TRUE(handles[static_cast<std::size_t>(i - 1)].get());
-      if (i < 50) EXPECT_FALSE(handles[static_cast<std::size_t>(i)].done());
+      if (i < 50) {
+        EXPECT_FALSE(handles[static_cast<std::size_t>(i)].done());
+      }
     }
   }
 }

@@ -45,7 +45,9 @@ TEST(TimerHeapTest, ARemovedNodeIsOutAndTheOthersStay) {
     heap.remove(nodes[gone]);
     EXPECT_EQ(nodes[gone].heap_index, timer_heap::not_queued);
     for (std::size_t i = 0; i < nodes.size(); ++i)
-      if (i != gone) EXPECT_EQ(heap.pop(), &nodes[i]);
+      if (i != gone) {
+        EXPECT_EQ(heap.pop(), &nodes[i]);
+      }
     EXPECT_TRUE(heap.empty());
   }
 }

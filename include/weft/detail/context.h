@@ -36,6 +36,13 @@ struct alignas(16) segment {
   char* base() noexcept { return reinterpret_cast<char*>(this + 1); }
 };
 
+/// The value, loaded by itself: keeps a compiler from loading neighbours with it (see `segment`).
+template <class T>
+WEFT_INLINE T alone(T value) noexcept {
+  asm("" : "+r"(value));
+  return value;
+}
+
 /// Why a strand waits. The words of the dump are in wait_reason_name().
 enum class wait_reason : uint8_t {
   none,

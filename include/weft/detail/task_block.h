@@ -30,7 +30,6 @@ struct task_entry {
   void (*finish)(task_control*) noexcept;       ///< moves the outcome to the block, destroys the root frame and closure
   void (*drop_outcome)(task_control*) noexcept;  ///< destroys an outcome that nobody claimed
   void (*abandon)(task_control*, void* root_frame) noexcept;  ///< destroys the root frame and closure of an unfinished task
-  uint32_t frame_offset;                ///< where the root frame lies behind the control block, if it fits
   std::atomic<uint32_t> size_class{0};  ///< of the first block, the high-water hint; 0: not known yet
   std::atomic<uint32_t> growths{0};     ///< stacks that did not fit their first block
 };
@@ -53,23 +52,36 @@ struct task_control : strand {
   std::atomic<uintptr_t> join_word;
   task_outcome outcome;
   uint8_t size_class;
+  std::atomic<uint16_t> function_high;  ///< the root coroutine's code address: bits 32 to 47
+  std::atomic<uint32_t> function_low;   ///< and 0 to 31
   segment first;
 
-  /// The root coroutine's code address, for diagnostics; null when its frame did not fit the first block.
-  const void* function() const noexcept;
+  /// The root coroutine's code address, for diagnostics.
+  const void* function() const noexcept {
+    // relaxed: for diagnostics.
+    const uint64_t high = function_high.load(std::memory_order_relaxed);
+    // relaxed: as above.
+    return reinterpret_cast<const void*>(high << 32 | function_low.load(std::memory_order_relaxed));
+  }
+  void set_function(const void* code) noexcept {
+    const auto address = reinterpret_cast<uintptr_t>(code);
+    // relaxed: for diagnostics.
+    function_high.store(static_cast<uint16_t>(address >> 32), std::memory_order_relaxed);
+    // relaxed: as above.
+    function_low.store(static_cast<uint32_t>(address), std::memory_order_relaxed);
+  }
 
   /// Where the outcome is put: a T, or an exception_ptr.
   void* outcome_slot() noexcept { return this + 1; }
 };
 
 /// The loaded stack of the caller while a new task's root frame is made on the new one.
-// In another order than in `context`, for the reason given at `segment`.
 struct start_scope {
+  char* limit;
   strand* current;
   char* sp;
-  task_control* made;
-  char* limit;
   segment* top;
+  task_control* made;
 };
 
 constexpr std::size_t round_up_16(std::size_t n) noexcept { return (n + 15) & ~std::size_t{15}; }
@@ -187,9 +199,7 @@ struct spawned {
     if constexpr (keeps_closure) std::destroy_at(kept(t));
   }
 
-  static inline task_entry entry{
-      &finish, &drop_outcome, &abandon,
-      static_cast<uint32_t>(round_up_16(outcome_size) + (keeps_closure ? round_up_16(sizeof(closure_type)) : 0))};
+  static inline task_entry entry{&finish, &drop_outcome, &abandon};
 };
 
 /// Makes the task and its root frame. It does not run yet.

@@ -44,10 +44,12 @@ struct thread_note {
 enum class wait_result : uint8_t { pending, done, closed, stopped };
 
 /// One strand, or one plain thread, in a queue.
+// The links and `who` are written when it is queued; most operations never get there, so making one costs one store.
 struct waiter {
-  waiter* next = nullptr;
-  waiter* prev = nullptr;
-  uintptr_t who = 0;  ///< a strand, or a thread_note with the lowest bit set
+  waiter() noexcept {}
+  waiter* next;
+  waiter* prev;
+  uintptr_t who;  ///< a strand, or a thread_note with the lowest bit set
   wait_result result = wait_result::pending;
 };
 

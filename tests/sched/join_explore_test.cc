@@ -1,0 +1,271 @@
+// [join] of join.h and [join-word] of task_block.h under every interleaving: a join is resumed once, by the last, who sees
+// all results and `home`; a task's outcome is seen by who waits, and freed once.
+//
+// Models of the numbered steps; the deque of forks is the real one.
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include <gtest/gtest.h>
+
+#include <weft/detail/fork_deque.h>
+
+#include "support/explored_protocol.h"
+
+namespace weft::detail {
+namespace {
+
+using test::execution;
+using test::explored_atomics;
+using test::plain;
+using test::require;
+
+template <class T>
+using atomic = explored_atomics::atomic<T>;
+
+// --- [join] ----------------------------------------------------------------------------------------------------------
+
+// What a mutant does otherwise.
+struct join_mutation {
+  bool home_first = true;    // J3 writes `home` before it counts
+  bool thief_orders = true;  // J4's order
+};
+
+constexpr int children = 3;
+
+struct entry {
+  int child = 0;
+};
+
+class join_model {
+ public:
+  explicit join_model(join_mutation m) : mutated_(m) {
+    for (int i = 0; i + 1 < children; ++i) entries_[static_cast<std::size_t>(i)].child = i + 1;
+  }
+
+  using deque = fork_deque<entry, explored_atomics>;
+
+  // J1.
+  void offer(deque& forks) {
+    for (int i = children - 1; i-- > 0;) forks.push(&entries_[static_cast<std::size_t>(i)], unheard);
+  }
+
+  // J2 and J3, by the strand that forked, from child 0 on, on the processor that `forks` belongs to.
+  void chain(deque& forks) {
+    for (int i = 0;; ++i) {
+      end_child(i);
+      if (i + 1 == children) return resume_parent(false);  // nobody took any
+      if (!forks.pop(&entries_[static_cast<std::size_t>(i)], unheard)) return leave_chain(children - 1 - i);
+    }
+  }
+
+  // J4.
+  void run_stolen(deque& forks) {
+    entry* e = forks.steal();
+    if (e == nullptr) return;
+    end_child(e->child);
+    // acq_rel: J4. relaxed: a mutant.
+    const auto order = mutated_.thief_orders ? std::memory_order_acq_rel : std::memory_order_relaxed;
+    if (pending_.fetch_sub(1, order) == 1) resume_parent(true);
+  }
+
+  void is_complete() const { require(resumed_ == 1, "the parent was not resumed exactly once"); }
+
+ private:
+  static constexpr auto unheard = [](entry*) {};
+
+  void end_child(int i) { results_[static_cast<std::size_t>(i)].set(i + 1); }
+
+  void leave_chain(int taken) {
+    if (mutated_.home_first) home_.set(1);
+    // acq_rel: J3.
+    if (pending_.fetch_add(taken, std::memory_order_acq_rel) + taken == 0) return resume_parent(true);
+    if (!mutated_.home_first) home_.set(1);
+  }
+
+  void resume_parent(bool stolen) {
+    ++resumed_;
+    require(!stolen || home_.get() == 1, "the parent's stack was not left yet");
+    for (int i = 0; i < children; ++i)
+      require(results_[static_cast<std::size_t>(i)].get() == i + 1, "a child had not ended");
+  }
+
+  const join_mutation mutated_;
+  std::array<entry, children - 1> entries_;
+  std::array<plain<int>, children> results_;
+  atomic<int32_t> pending_{0};
+  plain<int> home_{0};
+  int resumed_ = 0;  // the threads are fibers of one
+};
+
+struct join_state {
+  explicit join_state(join_mutation m) : join(m) {}
+  join_model join;
+  join_model::deque first{2}, second{2};  // of two processors
+  atomic<int> moved{0};
+};
+
+auto chain_and_thieves(join_mutation m, int thieves) {
+  return [=](execution& x) {
+    auto s = std::make_shared<join_state>(m);
+    x.thread([=] {
+      s->join.offer(s->first);
+      s->join.chain(s->first);
+    });
+    for (int i = 0; i < thieves; ++i)
+      x.thread([=] {
+        for (int k = 0; k < 3 - thieves; ++k) s->join.run_stolen(s->first);
+      });
+    x.finally([=] {
+      for (int i = 0; i < children; ++i) s->join.run_stolen(s->first);
+      s->join.is_complete();
+    });
+  };
+}
+
+TEST(JoinExploreTest, ChainAndThiefCompleteAJoinOnce) { test::passes(3, 10'000, chain_and_thieves({}, 1)); }
+
+TEST(JoinExploreTest, ChainAndTwoThievesCompleteAJoinOnce) { test::passes(3, 10'000, chain_and_thieves({}, 2)); }
+
+TEST(JoinExploreTest, HomeThatIsWrittenAfterTheCountIsSeenTooLate) {
+  test::fails(3, "", chain_and_thieves({.home_first = false}, 1));
+}
+
+TEST(JoinExploreTest, WithoutTheThiefsOrderResultsAreSeenTooEarly) {
+  test::fails(3, "race", chain_and_thieves({.thief_orders = false}, 1));
+}
+
+// Child 0 parks and goes on under another processor: what it left behind counts as stolen, also by its old processor.
+TEST(JoinExploreTest, AChainThatMovesToAnotherProcessorCompletesOnce) {
+  test::passes(3, 10'000, [](execution& x) {
+    auto s = std::make_shared<join_state>(join_mutation{});
+    x.thread([=] {
+      s->join.offer(s->first);
+      s->first.publish_all([](entry*) {});
+      // release: stands for the queue in which the parked strand goes from one processor to the other.
+      s->moved.store(1, std::memory_order_release);
+      for (int i = 0; i < 2; ++i) s->join.run_stolen(s->first);
+    });
+    x.thread([=] {
+      // acquire: as above.
+      while (s->moved.load(std::memory_order_acquire) == 0) explored_atomics::pause();
+      s->join.chain(s->second);
+    });
+    x.thread([=] { s->join.run_stolen(s->first); });
+    x.finally([=] {
+      for (int i = 0; i < children; ++i) s->join.run_stolen(s->first);
+      s->join.is_complete();
+    });
+  });
+}
+
+// --- [join-word] -----------------------------------------------------------------------------------------------------
+
+struct word_mutation {
+  bool end_exchanges = true;  // the task's end exchanges; the mutant looks and then stores
+  bool ordered = true;
+};
+
+class join_word_model {
+ public:
+  static constexpr uintptr_t running = 0, done = 1, detached = 2;
+
+  explicit join_word_model(word_mutation m) : mutated_(m) {}
+
+  // finish_task().
+  void task_ends() {
+    outcome_.set(7);
+    // relaxed: `detached` never changes again.
+    uintptr_t word = word_.load(std::memory_order_relaxed);
+    if (word != detached) {
+      // acq_rel: the end. relaxed: a mutant.
+      const auto order = mutated_.ordered ? std::memory_order_acq_rel : std::memory_order_relaxed;
+      if (mutated_.end_exchanges)
+        word = word_.exchange(done, order);
+      else
+        word_.store(done);
+    }
+    if (word == detached) return free();
+    if (word != running) {
+      require(word == waiter, "an unknown waiter");
+      waiter_result_.set(1);
+      // release: stands for the run queue.
+      ready_.store(1, std::memory_order_release);
+    }
+  }
+
+  // co_await handle: await_ready(), join_park(), take_outcome().
+  void wait() {
+    // acquire: pairs with the end's exchange.
+    if (word_.load(std::memory_order_acquire) != done) {
+      waiter_result_.set(0);
+      uintptr_t expected = running;
+      // acq_rel: publishes the waiter; acquire: the task is done, and its outcome visible.
+      if (word_.compare_exchange_strong(expected, waiter, std::memory_order_acq_rel, std::memory_order_acquire)) {
+        // acquire: stands for the run queue.
+        while (ready_.load(std::memory_order_acquire) == 0) explored_atomics::pause();
+        require(waiter_result_.get() == 1, "the waiter was woken before its wait had ended");
+      }
+    }
+    require(outcome_.get() == 7, "the outcome is not there");
+    release();
+  }
+
+  // join_release().
+  void release() {
+    // acq_rel: lets go.
+    if (word_.exchange(detached, std::memory_order_acq_rel) == done) free();
+  }
+
+  void is_freed() const { require(freed_ == 1, "the block was not freed exactly once"); }
+
+ private:
+  static constexpr uintptr_t waiter = 16;
+
+  void free() {
+    require(outcome_.get() == 7, "the block was freed before its task had ended");
+    outcome_.set(0);
+    ++freed_;
+  }
+
+  const word_mutation mutated_;
+  atomic<uintptr_t> word_{running};
+  plain<int> outcome_{0};
+  plain<int> waiter_result_{0};
+  atomic<int> ready_{0};
+  int freed_ = 0;
+};
+
+template <class Handle>
+auto task_and_handle(word_mutation m, Handle handle) {
+  return [=](execution& x) {
+    auto s = std::make_shared<join_word_model>(m);
+    x.thread([=] { s->task_ends(); });
+    x.thread([=] { handle(*s); });
+    x.finally([=] { s->is_freed(); });
+  };
+}
+
+constexpr auto waits = [](join_word_model& s) { s.wait(); };
+constexpr auto lets_go = [](join_word_model& s) { s.release(); };
+
+TEST(JoinWordExploreTest, WhoWaitsSeesTheOutcomeAndFreesItOnce) { test::passes(-1, 10'000, task_and_handle({}, waits)); }
+
+TEST(JoinWordExploreTest, WhoLetsGoOrTheTaskFreesTheOutcomeOnce) {
+  test::passes(-1, 10'000, task_and_handle({}, lets_go));
+}
+
+TEST(JoinWordExploreTest, AnEndThatDoesNotExchangeMissesTheWaiter) {
+  test::fails(3, "race", task_and_handle({.end_exchanges = false}, waits));
+}
+
+TEST(JoinWordExploreTest, AnEndThatDoesNotExchangeLosesTheBlock) {
+  test::fails(3, "freed", task_and_handle({.end_exchanges = false}, lets_go));
+}
+
+TEST(JoinWordExploreTest, WithoutItsOrderTheOutcomeArrivesTooLate) {
+  test::fails(3, "race", task_and_handle({.ordered = false}, waits));
+}
+
+}  // namespace
+}  // namespace weft::detail

@@ -135,6 +135,7 @@ double run_spawnjoin() {
   return peer::ns_per_op([&sum](std::uint64_t count) {
     sum = 0;
     for (std::uint64_t i = 0; i < count; ++i) {
+      // relaxed: a count, read after the joins.
       start([&sum] { sum.fetch_add(1, std::memory_order_relaxed); }).join();
     }
     peer::check(sum == count, "spawnjoin: wrong count");
@@ -150,6 +151,7 @@ double run_spawn1m() {
     sum = 0;
     started.clear();
     for (std::uint64_t i = 0; i < tasks; ++i) {
+      // relaxed: a count, read after the joins.
       started.push_back(start([&sum] { sum.fetch_add(1, std::memory_order_relaxed); }));
     }
     for (fibers::fiber& fiber : started) {

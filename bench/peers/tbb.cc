@@ -46,6 +46,7 @@ double run_spawnjoin() {
   return peer::ns_per_op([&](std::uint64_t count) {
     sum = 0;
     for (std::uint64_t i = 0; i < count; ++i) {
+      // relaxed: a count, read after the joins.
       group.run([&sum] { sum.fetch_add(1, std::memory_order_relaxed); });
       group.wait();
     }
@@ -60,6 +61,7 @@ double run_spawn1m() {
   const double ns = peer::median_of_three_ns([&] {
     sum = 0;
     for (std::uint64_t i = 0; i < tasks; ++i) {
+      // relaxed: a count, read after the joins.
       group.run([&sum] { sum.fetch_add(1, std::memory_order_relaxed); });
     }
     group.wait();

@@ -147,7 +147,8 @@ struct channel_ops {
   static channel_core* make(std::size_t capacity) {
     channel_core* c = make_channel_core(capacity);
     if (capacity != 0) {
-      if (capacity > static_cast<std::size_t>(-1) / 2 / sizeof(T)) channel_misuse("the capacity of a channel is too large");
+      if (capacity > static_cast<std::size_t>(-1) / 2 / sizeof(T))
+        channel_misuse("the capacity of a channel is too large");
       c->slots = ::operator new(capacity * sizeof(T), std::align_val_t{alignof(T)});
     }
     return c;
@@ -170,7 +171,8 @@ class [[nodiscard]] send_awaiter {
 
   // When it returns false with the result still pending, the core stays locked for await_suspend().
   WEFT_INLINE bool await_ready() noexcept {
-    if (core_ == nullptr) [[unlikely]] return false;
+    if (core_ == nullptr) [[unlikely]]
+      return false;
     announce_wait(core_->lock);
     core_->lock.lock();
     if (stop_pending()) [[unlikely]] {
@@ -183,7 +185,8 @@ class [[nodiscard]] send_awaiter {
   }
 
   WEFT_INLINE transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
-    if (core_ == nullptr) [[unlikely]] return transfer_to(park_on_nil(waiter_, leaf, wait_reason::chan_send_nil, where_));
+    if (core_ == nullptr) [[unlikely]]
+      return transfer_to(park_on_nil(waiter_, leaf, wait_reason::chan_send_nil, where_));
     if (waiter_.result != wait_result::pending) return transfer_to(yield_strand(leaf, where_));
     return transfer_to(park_in_channel(*core_, core_->senders, waiter_, leaf, wait_reason::chan_send, where_));
   }
@@ -206,7 +209,8 @@ class [[nodiscard]] receive_awaiter {
 
   // As in send_awaiter: pending means that the core is locked.
   WEFT_INLINE bool await_ready() noexcept {
-    if (core_ == nullptr) [[unlikely]] return false;
+    if (core_ == nullptr) [[unlikely]]
+      return false;
     announce_wait(core_->lock);
     core_->lock.lock();
     if (stop_pending()) [[unlikely]] {
@@ -254,8 +258,7 @@ class channel_ref {
   }
   ~channel_ref() {
     // acq_rel: whoever drops the last handle sees what the others did.
-    if (core_ != nullptr && core_->handles.fetch_sub(1, std::memory_order_acq_rel) == 1)
-      channel_ops<T>::destroy(core_);
+    if (core_ != nullptr && core_->handles.fetch_sub(1, std::memory_order_acq_rel) == 1) channel_ops<T>::destroy(core_);
   }
 
   send_awaiter<T> send(T value, std::source_location where) const {
@@ -384,15 +387,15 @@ class receive_only {
 
 /// A bounded queue of values between tasks. A handle: copies name the same channel, which lives as long as any of them.
 ///
-/// Values come out in the order in which their sends took effect; waiting senders and waiting receivers are served first
-/// come first served. Capacity 0 is a rendezvous. A default-constructed channel is Go's nil channel: sending and receiving
-/// park for ever (until a stop), size and capacity are 0, closing it aborts.
+/// Values come out in the order in which their sends took effect; waiting senders and waiting receivers are served
+/// first come first served. Capacity 0 is a rendezvous. A default-constructed channel is Go's nil channel: sending and
+/// receiving park for ever (until a stop), size and capacity are 0, closing it aborts.
 ///
 /// Thread safety: every member, concurrently, from tasks of any runtime; try_, blocking_, close and the observers from
 /// plain threads too. T needs a move constructor, which must not throw while a value changes hands.
 /// Order: a send happens before the receive that returns its value; a close before a receive that reports it; with
-/// capacity 0 a receive before the end of its send; with capacity C the k-th receive before the end of the (k+C)-th send.
-/// Cost: one lock; no allocation after construction.
+/// capacity 0 a receive before the end of its send; with capacity C the k-th receive before the end of the (k+C)-th
+/// send. Cost: one lock; no allocation after construction.
 template <class T>
 class channel {
   static_assert(std::is_object_v<T> && std::is_move_constructible_v<T>, "weft::channel needs a movable object type");
@@ -405,8 +408,8 @@ class channel {
   /// A channel that holds up to `capacity` values. Throws std::bad_alloc.
   explicit channel(std::size_t capacity) : ref_(capacity) {}
 
-  /// Sends, parking the task while the channel is full. True: sent; false: the channel is closed, or the task was asked to
-  /// stop, and the value is destroyed. Spends one unit of the task's budget.
+  /// Sends, parking the task while the channel is full. True: sent; false: the channel is closed, or the task was asked
+  /// to stop, and the value is destroyed. Spends one unit of the task's budget.
   detail::send_awaiter<T> send(T value, std::source_location where = std::source_location::current()) const {
     return ref_.send(std::move(value), where);
   }
@@ -429,8 +432,8 @@ class channel {
   /// For plain threads: receive() that blocks the calling thread. Aborts inside a task.
   [[nodiscard]] std::optional<T> blocking_receive() const { return ref_.blocking_receive(); }
 
-  /// Closes: later sends are refused, receivers get what is left and then nullopt; all waiters are woken. True for the one
-  /// call that closed it.
+  /// Closes: later sends are refused, receivers get what is left and then nullopt; all waiters are woken. True for the
+  /// one call that closed it.
   bool close() const noexcept { return ref_.close(); }
 
   /// Values in the buffer, a snapshot.

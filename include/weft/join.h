@@ -21,12 +21,13 @@ namespace detail {
 //
 // Protocol [join]. The children's frames lie on the parent's stack W; the strand that forks owns W and is the chain.
 //   J1 chain: offer the children 1..N-1, newest = 1; run child 0.
-//   J2 chain, child i ended: pop child i+1 and run it. If it is gone, all later ones are taken too, since thieves take the
-//      oldest first: J3. The last child resumes the parent directly: then nothing was stolen, and no atomic was touched.
+//   J2 chain, child i ended: pop child i+1 and run it. If it is gone, all later ones are taken too, since thieves take
+//      the oldest first: J3. The last child resumes the parent directly: then nothing was stolen, and no atomic was
+//      touched.
 //   J3 chain: home = W, detached; pending += number of children taken (acq_rel). If that makes zero, all of them have
 //      ended: resume the parent on W; else leave W and take other work.
-//   J4 thief: role = core | stolen, run the child on a stack of its own. At its end pending -= 1 (acq_rel); if that makes
-//      zero, take W (home) and resume the parent on it.
+//   J4 thief: role = core | stolen, run the child on a stack of its own. At its end pending -= 1 (acq_rel); if that
+//      makes zero, take W (home) and resume the parent on it.
 //   `pending` begins at zero and is below it while children end before the chain has counted them, so it comes back to
 //   zero only once, with the last of them all; whoever brings it there acquires what the others released.
 struct alignas(16) fork_core {
@@ -80,7 +81,8 @@ class [[nodiscard]] join_awaiter {
   WEFT_INLINE std::tuple<join_value<T>...> await_resume() {
     uintptr_t roles = 0;
     for (void* frame : frames_) roles |= promise_base::of(frame).role;
-    if (roles & (role_failed | role_destroy)) [[unlikely]] return resume_uncommon(std::index_sequence_for<T...>{});
+    if (roles & (role_failed | role_destroy)) [[unlikely]]
+      return resume_uncommon(std::index_sequence_for<T...>{});
     group_freer f{frames_};
     return take_all(std::index_sequence_for<T...>{});
   }

@@ -53,17 +53,17 @@ T take_outcome(task_control* task) {
     ~end() {
       // The task is done and the handle its only owner.
       if constexpr (!std::is_void_v<T> && !std::is_reference_v<T>)
-        if (task->outcome == task_outcome::value) std::destroy_at(static_cast<T*>(task->outcome_slot()));
+        if (task->outcome == task_outcome::value) std::destroy_at(task->template value_slot<T>());
       if (task->outcome == task_outcome::value) task->outcome = task_outcome::none;
       join_release(task);
     }
   } e{task};
   if (task->outcome == task_outcome::error) [[unlikely]]
-    std::rethrow_exception(*static_cast<std::exception_ptr*>(task->outcome_slot()));
+    std::rethrow_exception(*task->error_slot());
   if constexpr (std::is_reference_v<T>)
-    return **static_cast<std::remove_reference_t<T>**>(task->outcome_slot());
+    return **task->template value_slot<std::remove_reference_t<T>*>();
   else if constexpr (!std::is_void_v<T>)
-    return std::move(*static_cast<T*>(task->outcome_slot()));
+    return std::move(*task->template value_slot<T>());
 }
 
 template <class T>
@@ -116,8 +116,8 @@ class [[nodiscard]] join_handle {
   /// The task's number, as in dumps; 0 without a task.
   uint64_t id() const noexcept { return id_; }
 
-  /// Waits for the task and returns its result, or rethrows. For plain threads: it blocks the calling thread, and aborts
-  /// when called inside a task (there: co_await the handle).
+  /// Waits for the task and returns its result, or rethrows. For plain threads: it blocks the calling thread, and
+  /// aborts when called inside a task (there: co_await the handle).
   T get() {
     if (task_ == nullptr) detail::join_misuse("get() on a weft::join_handle that has no task");
     detail::join_block(task_);

@@ -43,7 +43,8 @@ class value {
   value() noexcept = default;
   explicit value(uint64_t v) noexcept : kind_(value_kind::uint64), uint_(v) {}
   explicit value(double v) noexcept : kind_(value_kind::float64), float_(v) {}
-  explicit value(std::shared_ptr<const histogram> v) noexcept : kind_(value_kind::histogram), histogram_(std::move(v)) {}
+  explicit value(std::shared_ptr<const histogram> v) noexcept
+      : kind_(value_kind::histogram), histogram_(std::move(v)) {}
 
   value_kind kind() const noexcept { return kind_; }
   uint64_t as_uint64() const noexcept;
@@ -66,8 +67,8 @@ struct sample {
 /// Every metric, sorted by name. Static.
 std::span<const description> all() noexcept;
 
-/// Fills each sample's value; an unknown name reads as value_kind::bad. Any thread; pauses nothing. Values of one call are
-/// approximately, not exactly, of one moment.
+/// Fills each sample's value; an unknown name reads as value_kind::bad. Any thread; pauses nothing. Values of one call
+/// are approximately, not exactly, of one moment.
 void read(const runtime& rt, std::span<sample> samples);
 
 }  // namespace metrics

@@ -45,9 +45,16 @@ namespace detail {
 std::coroutine_handle<> lock_slow(mutex& m, waiter& w, std::coroutine_handle<> leaf,
                                   std::source_location where) noexcept;
 
+/// For an awaiter that is destroyed with its task (shutdown): leaves the queue, or gives back a lock that it was given.
+void abandon_lock(mutex& m, waiter& w) noexcept;
+
 class [[nodiscard]] lock_awaiter {
  public:
   lock_awaiter(mutex& m, std::source_location where) noexcept : mutex_(&m), where_(where) {}
+  ~lock_awaiter() {
+    if (waiter_.result != taken) [[unlikely]]
+      abandon_lock(*mutex_, waiter_);
+  }
   lock_awaiter(const lock_awaiter&) = delete;
   lock_awaiter& operator=(const lock_awaiter&) = delete;
 
@@ -56,9 +63,11 @@ class [[nodiscard]] lock_awaiter {
     if (waiter_.result != wait_result::pending) return transfer_to(yield_strand(leaf, where_));
     return transfer_to(lock_slow(*mutex_, waiter_, leaf, where_));
   }
-  mutex_guard await_resume() const noexcept;
+  mutex_guard await_resume() noexcept;
 
  private:
+  static constexpr wait_result taken = wait_result::closed;  // the guard has the lock; a mutex has no other use for it
+
   mutex* mutex_;
   waiter waiter_;
   std::source_location where_;
@@ -94,10 +103,11 @@ class mutex {
   friend class detail::lock_awaiter;
   friend std::coroutine_handle<> detail::lock_slow(mutex&, detail::waiter&, std::coroutine_handle<>,
                                                    std::source_location) noexcept;
+  friend void detail::abandon_lock(mutex&, detail::waiter&) noexcept;
 
-  // Protocol [mutex]: M1 lock: CAS free -> held. M2 else, under the waiters' lock: exchange `contended` in; if that found
-  // `free`, the lock is ours (a waiter-less `contended` is corrected by the unlock). M3 unlock: CAS held -> free. M4 else,
-  // under the waiters' lock: hand over to the first waiter, or, with none left, store `free`.
+  // Protocol [mutex]: M1 lock: CAS free -> held. M2 else, under the waiters' lock: exchange `contended` in; if that
+  // found `free`, the lock is ours (a waiter-less `contended` is corrected by the unlock). M3 unlock: CAS held -> free.
+  // M4 else, under the waiters' lock: hand over to the first waiter, or, with none left, store `free`.
   static constexpr uint32_t free = 0;
   static constexpr uint32_t held = 1;
   static constexpr uint32_t contended = 2;
@@ -135,6 +145,9 @@ class lock_access {
   static mutex_guard guard(mutex* m) noexcept { return mutex_guard(m); }
 };
 
-inline mutex_guard detail::lock_awaiter::await_resume() const noexcept { return lock_access::guard(mutex_); }
+inline mutex_guard detail::lock_awaiter::await_resume() noexcept {
+  waiter_.result = taken;
+  return lock_access::guard(mutex_);
+}
 
 }  // namespace weft

@@ -15,25 +15,25 @@ namespace weft {
 
 /// One task, as dumps, reports and handlers describe it.
 struct task_info {
-  uint64_t id = 0;             ///< unique in its runtime; the main task of weft::run is 1
-  std::string function;        ///< the coroutine it was started with
-  std::string state;           ///< "running", "runnable" or the wait reason, e.g. "chan receive"
+  uint64_t id = 0;                       ///< unique in its runtime; the main task of weft::run is 1
+  std::string function;                  ///< the coroutine it was started with
+  std::string state;                     ///< "running", "runnable" or the wait reason, e.g. "chan receive"
   std::chrono::milliseconds waiting{0};  ///< how long it has been parked, to the monitor's resolution (10 ms)
-  std::string parked_at;       ///< "file:line" or the function where it parked; empty when it is not parked
-  std::string started_at;      ///< the function that started it
+  std::string parked_at;                 ///< "file:line" or the function where it parked; empty when it is not parked
+  std::string started_at;                ///< the function that started it
 };
 
 enum class io_backend : uint8_t { automatic, uring, epoll };
 
 /// Constants of the scheduler. The defaults are Go's where Go has them; see docs/scheduling.md.
 struct scheduling_options {
-  bool run_next = true;           ///< a readied task goes into the run-next slot, not to the end of the ring
-  int run_next_in_a_row = 61;     ///< dispatches before run-next goes behind the ring; 1 to 1000000
+  bool run_next = true;            ///< a readied task goes into the run-next slot, not to the end of the ring
+  int run_next_in_a_row = 61;      ///< dispatches before run-next goes behind the ring; 1 to 1000000
   int global_queue_interval = 61;  ///< dispatches between looks at the global queue first; 1 to 1000000
-  int budget = 128;               ///< operations that never parked before a task must yield; 1 to 1000000
-  int search_passes = 4;          ///< passes over all other processors before an idle worker sleeps; 1 to 1000
+  int budget = 128;                ///< operations that never parked before a task must yield; 1 to 1000000
+  int search_passes = 4;           ///< passes over all other processors before an idle worker sleeps; 1 to 1000
   std::chrono::nanoseconds run_next_steal_delay{3000};  ///< how long run-next must stay untouched before it is taken
-  std::chrono::nanoseconds idle_spin{20000};  ///< how long an idle worker searches before it sleeps; 0 to 1 s
+  std::chrono::nanoseconds idle_spin{20000};            ///< how long an idle worker searches before it sleeps; 0 to 1 s
 };
 
 struct options {

@@ -65,16 +65,16 @@ class runtime {
     return spawn(std::forward<F>(f), std::forward<Args>(args)...).get();
   }
 
-  /// Without threads only: runs what is ready, at most a few thousand resumptions, and returns how many there were. Never
-  /// blocks. One thread at a time.
+  /// Without threads only: runs what is ready, at most a few thousand resumptions, and returns how many there were.
+  /// Never blocks. One thread at a time.
   std::size_t poll();
 
-  /// Without threads only: a descriptor that is readable when poll() has work (a task became ready, a timer is due). For
-  /// the host's poll or epoll; never read it. -1 with threads.
+  /// Without threads only: a descriptor that is readable when poll() has work (a task became ready, a timer is due).
+  /// For the host's poll or epoll; never read it. -1 with threads.
   int wake_fd() const noexcept;
 
-  /// Stops admission, asks every task to stop, waits until all have ended or the deadline passed, then destroys the rest
-  /// and reports them. Blocks the calling plain thread; later calls return the same report.
+  /// Stops admission, asks every task to stop, waits until all have ended or the deadline passed, then destroys the
+  /// rest and reports them. Blocks the calling plain thread; later calls return the same report.
   shutdown_report shutdown(std::chrono::nanoseconds deadline);
 
   /// All live tasks, in the order of their ids. Approximate while tasks run.
@@ -95,8 +95,8 @@ class runtime {
   std::unique_ptr<impl> impl_;
 };
 
-/// Makes a runtime from the environment, runs f(args...) as its main task, shuts the runtime down, and returns the result
-/// or rethrows.
+/// Makes a runtime from the environment, runs f(args...) as its main task, shuts the runtime down, and returns the
+/// result or rethrows.
 ///
 /// A malformed WEFT_* variable, or a runtime that cannot be made: one line on stderr and exit status 2. When every task
 /// is parked and nothing can wake one: "weft: all tasks are asleep - deadlock!", a dump, exit status 2.

@@ -72,6 +72,11 @@ class [[nodiscard]] acquire_awaiter {
     waiter_.owner = &s;
     waiter_.count = count;
   }
+  /// An awaiter that is destroyed with its task (shutdown) gives back what it was granted and never took.
+  ~acquire_awaiter() {
+    if (waiter_.result == wait_result::done) [[unlikely]]
+      permit(waiter_.owner, waiter_.count).release();
+  }
   acquire_awaiter(const acquire_awaiter&) = delete;
   acquire_awaiter& operator=(const acquire_awaiter&) = delete;
 
@@ -80,7 +85,7 @@ class [[nodiscard]] acquire_awaiter {
     if (waiter_.result != wait_result::pending) return transfer_to(yield_strand(leaf, where_));
     return transfer_to(acquire_slow(*waiter_.owner, waiter_, leaf, where_));
   }
-  [[nodiscard]] permit await_resume() const noexcept;
+  [[nodiscard]] permit await_resume() noexcept;
 
  private:
   semaphore_waiter waiter_;
@@ -105,7 +110,8 @@ class semaphore {
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
 
-  /// Acquires `count` permits, parking the task until they are there. The permit is empty if the task was asked to stop.
+  /// Acquires `count` permits, parking the task until they are there. The permit is empty if the task was asked to
+  /// stop.
   detail::acquire_awaiter acquire(int64_t count = 1,
                                   std::source_location where = std::source_location::current()) noexcept {
     return detail::acquire_awaiter(*this, count, where);
@@ -174,8 +180,10 @@ inline bool detail::acquire_awaiter::await_ready() noexcept {
   return spend_budget();
 }
 
-inline permit detail::acquire_awaiter::await_resume() const noexcept {
-  return waiter_.result == wait_result::done ? permit(waiter_.owner, waiter_.count) : permit();
+inline permit detail::acquire_awaiter::await_resume() noexcept {
+  if (waiter_.result != wait_result::done) return permit();
+  waiter_.result = wait_result::closed;  // the permit has them now
+  return permit(waiter_.owner, waiter_.count);
 }
 
 }  // namespace weft

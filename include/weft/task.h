@@ -28,7 +28,8 @@ class [[nodiscard]] call_awaiter {
 
   WEFT_INLINE T await_resume() {
     promise<T>& p = callee_.promise();
-    if (p.role != 0) [[unlikely]] return resume_uncommon();
+    if (p.role != 0) [[unlikely]]
+      return resume_uncommon();
     if constexpr (std::is_void_v<T>) {
       frame_free(callee_.address());
     } else {

@@ -17,7 +17,9 @@ class [[nodiscard]] yield_awaiter {
  public:
   explicit yield_awaiter(std::source_location where) noexcept : where_(where) {}
   static bool await_ready() noexcept { return false; }
-  transfer await_suspend(std::coroutine_handle<> leaf) const noexcept { return transfer_to(yield_strand(leaf, where_)); }
+  transfer await_suspend(std::coroutine_handle<> leaf) const noexcept {
+    return transfer_to(yield_strand(leaf, where_));
+  }
   static void await_resume() noexcept {}
 
  private:

@@ -58,7 +58,8 @@ class wait_group {
   void add(int64_t n = 1) noexcept {
     // acq_rel: what each done() published is visible to whoever brings the count to zero, and passed on to the waiters.
     const int64_t before = count_.fetch_add(n * one, std::memory_order_acq_rel);
-    if ((before + n * one) >> 1 <= 0) [[unlikely]] add_slow(before + n * one);
+    if ((before + n * one) >> 1 <= 0) [[unlikely]]
+      add_slow(before + n * one);
   }
 
   void done() noexcept { add(-1); }

@@ -74,8 +74,7 @@ absl::Status read_debug(const char* text, options& out) {
     if (item.substr(0, trace.size()) != trace)
       return absl::InvalidArgumentError("weft: WEFT_DEBUG has \"" + std::string(item) +
                                         "\"; allowed is a comma list of schedtrace=MILLISECONDS");
-    absl::StatusOr<int64_t> ms =
-        base::parse_integer("WEFT_DEBUG schedtrace", item.substr(trace.size()), 1, 86'400'000);
+    absl::StatusOr<int64_t> ms = base::parse_integer("WEFT_DEBUG schedtrace", item.substr(trace.size()), 1, 86'400'000);
     if (!ms.ok()) return refused(ms.status());
     out.schedtrace = std::chrono::milliseconds(*ms);
   }

@@ -1,5 +1,5 @@
-// How the runtime object is put together, for the runtime's own tests: creation with other seams, and a runtime that one
-// thread drives step by step.
+// How the runtime object is put together, for the runtime's own tests: creation with other seams, and a runtime that
+// one thread drives step by step.
 #pragma once
 
 #include <memory>

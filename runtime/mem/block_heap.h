@@ -80,10 +80,10 @@ struct free_block {
 };
 
 struct heap_figures {
-  uint64_t mapped_bytes;         // from the kernel, not given back
-  uint64_t strand_slab_bytes;    // of which in slabs of strand blocks
-  uint64_t segment_slab_bytes;   // and of segments
-  uint64_t peak_stack_bytes;     // most that the two ever were together
+  uint64_t mapped_bytes;        // from the kernel, not given back
+  uint64_t strand_slab_bytes;   // of which in slabs of strand blocks
+  uint64_t segment_slab_bytes;  // and of segments
+  uint64_t peak_stack_bytes;    // most that the two ever were together
 };
 
 class block_heap {
@@ -152,7 +152,8 @@ class block_cache {
   /// nullptr when the kernel gives no memory.
   void* take(block_kind kind, std::size_t size_class) noexcept {
     list& l = lists_[static_cast<std::size_t>(kind)][size_class];
-    if (l.head == nullptr && !refill(l, kind, size_class)) [[unlikely]] return nullptr;
+    if (l.head == nullptr && !refill(l, kind, size_class)) [[unlikely]]
+      return nullptr;
     free_block* b = l.head;
     detail::mark_used(b, class_bytes(size_class));
     l.head = b->next;
@@ -166,7 +167,8 @@ class block_cache {
     b->next = l.head;
     l.head = b;
     poison(kind, b, class_bytes(size_class));
-    if (++l.count > 2u * batch_size(size_class)) [[unlikely]] spill(l, kind, size_class);
+    if (++l.count > 2u * batch_size(size_class)) [[unlikely]]
+      spill(l, kind, size_class);
   }
 
   /// Gives everything to the depot.
@@ -190,9 +192,10 @@ class block_cache {
     return sizes;
   }();
 
-  // A free strand block keeps its head readable: the registry and [stop] may look at it.
+  // A free strand block keeps its head readable, the strand and the words behind it that say whether it is in use
+  // (task_control::id and join_word, fork_strand::task): the registry and [stop] may look at it.
   static void poison(block_kind kind, free_block* b, std::size_t bytes) noexcept {
-    const std::size_t keep = kind == block_kind::strand ? sizeof(detail::strand) : sizeof(free_block);
+    const std::size_t keep = kind == block_kind::strand ? sizeof(detail::strand) + 64 : sizeof(free_block);
     if (bytes > keep) detail::mark_unused(reinterpret_cast<char*>(b) + keep, bytes - keep);
   }
 

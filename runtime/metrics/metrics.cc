@@ -1,7 +1,7 @@
 // The one table of metrics, and reading them.
 //
-// A row names, describes and reads a metric, so that nothing is described that is not reported or the reverse. Values are
-// pulled from the counters that the layers below own; nothing is paused.
+// A row names, describes and reads a metric, so that nothing is described that is not reported or the reverse. Values
+// are pulled from the counters that the layers below own; nothing is paused.
 #include <weft/metrics.h>
 
 #include <algorithm>
@@ -9,10 +9,14 @@
 #include <memory>
 
 #include <weft/detail/check.h>
-#include <weft/runtime.h>
-
 #include "sched/scheduler.h"
 
+namespace weft::detail {
+
+// Defined by the layer above, which alone knows the runtime object.
+scheduler* runtime_scheduler(const runtime& rt) noexcept;
+
+}  // namespace weft::detail
 namespace weft::metrics {
 
 namespace {
@@ -26,14 +30,14 @@ struct row {
   value (*read)(scheduler& s);
 };
 
-template <base::counter processor_counters::*Counter>
+template <base::counter processor_counters::* Counter>
 uint64_t sum(scheduler& s) {
   uint64_t n = 0;
   for (const auto& p : s.processors()) n += (p->counters.*Counter).value();
   return n;
 }
 
-template <base::counter processor_counters::*Counter>
+template <base::counter processor_counters::* Counter>
 value counted(scheduler& s) {
   return value(sum<Counter>(s));
 }
@@ -158,17 +162,15 @@ constexpr std::array rows{
         counted<&processor_counters::stolen_strands>},
     row{{"/weft/sched/timers-fired:timers", "Timers whose deadline came.", u64, true},
         counted<&processor_counters::timers_fired>},
-    row{{"/weft/sched/wakes:wakes", "Workers woken by other workers.", u64, true},
-        counted<&processor_counters::wakes>},
+    row{{"/weft/sched/wakes:wakes", "Workers woken by other workers.", u64, true}, counted<&processor_counters::wakes>},
     row{{"/weft/stack/growths:segments", "Segments that growing stacks took from the heap.", u64, true},
         counted<&processor_counters::stack_growths>},
     row{{"/weft/stack/hot-splits:segments", "Segments that growing stacks took from the processor's spare.", u64, true},
         counted<&processor_counters::hot_splits>},
 };
 
-constexpr bool sorted = std::is_sorted(rows.begin(), rows.end(), [](const row& a, const row& b) {
-  return a.about.name < b.about.name;
-});
+constexpr bool sorted =
+    std::is_sorted(rows.begin(), rows.end(), [](const row& a, const row& b) { return a.about.name < b.about.name; });
 static_assert(sorted, "the rows must be in the order of their names");
 
 constexpr auto descriptions = [] {

@@ -1,8 +1,8 @@
 // Destroying tasks that did not end by the shutdown's deadline: leaf to root, with the workers stopped.
 //
-// First every waiter is taken out of its queue, so that a destructor that releases a permit or closes a channel finds none
-// of them; then each strand's frames are destroyed from the leaf up. A frame whose forked children are not all gone yet is
-// left to the last of them, by the same count as while running ([join] in join.h).
+// First every waiter is taken out of its queue, so that a destructor that releases a permit or closes a channel finds
+// none of them; then each strand's frames are destroyed from the leaf up. A frame whose forked children are not all
+// gone yet is left to the last of them, by the same count as while running ([join] in join.h).
 #include <exception>
 #include <utility>
 #include <vector>
@@ -31,7 +31,7 @@ void leave_queues(strand* s) noexcept {
 
 // The task is gone: says so to whoever holds its handle.
 void end_destroyed(task_control* t) noexcept {
-  std::construct_at(static_cast<std::exception_ptr*>(t->outcome_slot()), std::make_exception_ptr(task_destroyed()));
+  std::construct_at(t->error_slot(), std::make_exception_ptr(task_destroyed()));
   t->outcome = task_outcome::error;
   // relaxed: for the registry.
   t->id.store(0, std::memory_order_relaxed);

@@ -32,16 +32,20 @@ task_info describe(scheduler& s, task_control* t) {
   info.id = t->id.load(std::memory_order_relaxed);
   info.function = os::function_of(t->function());
   info.started_at = os::function_of(t->started_at.load(std::memory_order_relaxed));
+  // relaxed: as above.
   if (t->waiting.load(std::memory_order_relaxed) != nullptr) {
+    // relaxed: as above, and for the next two.
     info.state = wait_reason_name(static_cast<wait_reason>(t->reason.load(std::memory_order_relaxed)));
     const auto place = std::bit_cast<std::source_location>(t->parked_at.load(std::memory_order_relaxed));
     if (place.line() != 0) info.parked_at = std::string(place.file_name()) + ":" + std::to_string(place.line());
+    // relaxed: as above.
     const uint32_t since = t->since.load(std::memory_order_relaxed);
     const uint32_t now = s.coarse_ms();
     info.waiting = std::chrono::milliseconds(now > since ? now - since : 0);
     return info;
   }
   info.state = "runnable";
+  // relaxed: as above.
   for (const auto& p : s.processors())
     if (p->running.load(std::memory_order_relaxed) == t) info.state = "running";
   return info;

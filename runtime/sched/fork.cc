@@ -1,4 +1,5 @@
-// The rarer ends of coroutine frames: forked children whose siblings were stolen, and tasks' roots. See [join] in join.h.
+// The rarer ends of coroutine frames: forked children whose siblings were stolen, and tasks' roots. See [join] in
+// join.h.
 #include <weft/join.h>
 
 #include "sched/scheduler.h"

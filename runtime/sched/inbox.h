@@ -1,6 +1,7 @@
 // Strands that other threads give to a processor.
 //
-// Many threads push; whoever takes, takes all, so there is no ABA: owner and thieves alike. Order is restored by reversal.
+// Many threads push; whoever takes, takes all, so there is no ABA: owner and thieves alike. Order is restored by
+// reversal.
 //
 // Protocol [inbox]: B1 push: link to the head, CAS head (release). B2 take_all: exchange head with nullptr (acquire).
 #pragma once

@@ -1,7 +1,8 @@
 // The monitor (Go's sysmon): a thread without a processor that looks after the rest.
 //
-// Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes, fires timers
-// that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. The tick is
+// Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes, fires
+// timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. The tick
+// is
 // 100 us after something happened and doubles to 10 ms; when all workers sleep for long the monitor sleeps too.
 #include <cstdio>
 #include <cstdlib>
@@ -44,7 +45,8 @@ void scheduler::monitor_main() noexcept {
     }
     // acquire: pairs with the release store of whoever wakes the monitor.
     if (monitor_word_.exchange(0, std::memory_order_acquire) == 0) {
-      seams_.sys->futex_wait(monitor_word_, 0, seams_.time->manual() && wait > 0 ? std::min<int64_t>(wait, 1'000'000) : wait);
+      seams_.sys->futex_wait(monitor_word_, 0,
+                             seams_.time->manual() && wait > 0 ? std::min<int64_t>(wait, 1'000'000) : wait);
       // relaxed: consumed.
       monitor_word_.store(0, std::memory_order_relaxed);
     }
@@ -129,11 +131,11 @@ bool scheduler::looks_deadlocked() noexcept {
 // [ 3 1 ] schedticks=[ 10 12 ]
 void scheduler::print_schedtrace(int64_t now) noexcept {
   const uint32_t idle = idle_workers();
-  std::string line = "SCHED " + std::to_string((now - start_ns_) / 1'000'000) + "ms: gomaxprocs=" +
-                     std::to_string(processors_.size()) + " idleprocs=" + std::to_string(idle) +
-                     " threads=" + std::to_string(thread_count()) + " spinningthreads=" +
-                     std::to_string(searching_workers()) + " needspinning=0 idlethreads=" + std::to_string(idle) +
-                     " runqueue=" + std::to_string(global_.size()) + " [";
+  std::string line =
+      "SCHED " + std::to_string((now - start_ns_) / 1'000'000) +
+      "ms: gomaxprocs=" + std::to_string(processors_.size()) + " idleprocs=" + std::to_string(idle) +
+      " threads=" + std::to_string(thread_count()) + " spinningthreads=" + std::to_string(searching_workers()) +
+      " needspinning=0 idlethreads=" + std::to_string(idle) + " runqueue=" + std::to_string(global_.size()) + " [";
   for (const auto& p : processors_)
     line += ' ' + std::to_string(p->ring.size() + (p->run_next.peek() != nullptr ? 1 : 0));
   line += " ] schedticks=[";

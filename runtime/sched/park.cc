@@ -22,7 +22,8 @@ WEFT_NOINLINE std::coroutine_handle<> back_to_the_loop() noexcept {
 
 std::coroutine_handle<> switch_away() noexcept {
   processor& p = *this_context.proc;
-  if (p.forks.has_private()) [[unlikely]] leave_forks(p);
+  if (p.forks.has_private()) [[unlikely]]
+    leave_forks(p);
   if (--p.slice > 0) [[likely]] {
     if (strand* next = p.run_next.take()) [[likely]] {
       dispatched(p, next);
@@ -59,8 +60,7 @@ std::coroutine_handle<> yield_strand(std::coroutine_handle<> leaf, std::source_l
   return back_to_the_loop();
 }
 
-std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf,
-                                     std::source_location where) noexcept {
+std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf, std::source_location where) noexcept {
   processor& p = *this_context.proc;
   announce_wait(p.timer_lock);
   p.timer_lock.lock();

@@ -1,7 +1,7 @@
 // A processor (Go's P): the right to run tasks, with its queues, caches and counters.
 //
-// Fields are grouped by who touches them. A worker drives a processor; in a hosted runtime the host's poll() does, and in
-// tests a single thread drives several in turn.
+// Fields are grouped by who touches them. A worker drives a processor; in a hosted runtime the host's poll() does, and
+// in tests a single thread drives several in turn.
 #pragma once
 
 #include <atomic>
@@ -32,19 +32,19 @@ struct processor_counters {
   base::counter loop_dispatches;  // of which by the worker's loop; the rest were hops from one strand to the next
   base::counter tasks_created;
   base::counter tasks_finished;
-  base::counter yields;           // strands that gave way, which parked nowhere
-  base::counter steals;           // successful steals from a ring
-  base::counter stolen_strands;   // strands moved by them
+  base::counter yields;          // strands that gave way, which parked nowhere
+  base::counter steals;          // successful steals from a ring
+  base::counter stolen_strands;  // strands moved by them
   base::counter run_next_steals;
   base::counter forks_stolen;
   base::counter forks_published;
-  base::counter overflows;        // strands moved from a full ring to the global queue
+  base::counter overflows;  // strands moved from a full ring to the global queue
   base::counter searches;
   base::counter sleeps;
-  base::counter wakes;            // workers woken by this one
+  base::counter wakes;  // workers woken by this one
   base::counter budget_yields;
   base::counter stack_growths;
-  base::counter hot_splits;       // growths served by the spare segment
+  base::counter hot_splits;  // growths served by the spare segment
   base::counter timers_fired;
 };
 
@@ -61,10 +61,10 @@ class alignas(128) processor {
   const int32_t budget;     // options.scheduling.budget
 
   // Owner only.
-  int32_t slice = 0;             // dispatches left before the worker's loop looks around
+  int32_t slice = 0;               // dispatches left before the worker's loop looks around
   uint32_t latency_countdown = 1;  // readied strands until the next one is sampled
-  strand* fork_stack = nullptr;  // an empty stack, ready for a stolen fork
-  segment* spare = nullptr;      // the segment that the last shrinking stack gave up
+  strand* fork_stack = nullptr;    // an empty stack, ready for a stolen fork
+  segment* spare = nullptr;        // the segment that the last shrinking stack gave up
   base::fast_random random;
   mem::block_cache blocks;
   fork_deque<fork_entry> forks;
@@ -76,15 +76,15 @@ class alignas(128) processor {
   sched::inbox<strand> mail;
 
   alignas(64) spin_lock timer_lock;
-  sched::timer_heap timers;                         // guarded by timer_lock
-  std::atomic<int64_t> next_timer_ns{INT64_MAX};    // the earliest deadline; written under timer_lock
+  sched::timer_heap timers;                       // guarded by timer_lock
+  std::atomic<int64_t> next_timer_ns{INT64_MAX};  // the earliest deadline; written under timer_lock
 
   // Written by the owner, read by the monitor, the dump and metrics.
   alignas(64) std::atomic<strand*> running{nullptr};
   processor_counters counters;
-  base::time_histogram latencies;                        // ready to running, one readied strand in latency_sample
+  base::time_histogram latencies;  // ready to running, one readied strand in latency_sample
   std::atomic<int64_t> idle_ns{0};
-  std::atomic<int64_t> idle_since_ns{0};            // 0: busy
+  std::atomic<int64_t> idle_since_ns{0};  // 0: busy
 };
 
 }  // namespace weft::detail

@@ -1,16 +1,18 @@
 // The slot for the strand that was made ready last and runs next.
 //
 // The owner puts and takes once per hand-off between two tasks, so its side has no locked instruction; a thief, which
-// comes only when the owner has computed for long without looking at the slot, pays for both with a process-wide barrier.
+// comes only when the owner has computed for long without looking at the slot, pays for both with a process-wide
+// barrier.
 //
 // Protocol [run-next], an asymmetric Dekker handshake:
 //   Owner:  N1 inside = 1. N2 light barrier. N3 if claimed: inside = 0, wait until claimed == 0, go to N1.
 //           N4 read and write the slot. N5 inside = 0 (release).
-//   Thief:  T1 lock thieves. T2 claimed = 1. T3 heavy barrier. T4 if inside (acquire): the owner is awake and will get to
-//           the slot itself: give up. T5 else take the slot. T6 claimed = 0 (release), unlock.
+//   Thief:  T1 lock thieves. T2 claimed = 1. T3 heavy barrier. T4 if inside (acquire): the owner is awake and will get
+//           to the slot itself: give up. T5 else take the slot. T6 claimed = 0 (release), unlock.
 //   Either N3 sees T2, or the barrier makes N1 visible to T4; so N4 and T5 never overlap.
 //
-// Rejected: exchange and compare-exchange on the slot, as Go does: two locked instructions a hand-off, 5 of about 17 ns.
+// Rejected: exchange and compare-exchange on the slot, as Go does: two locked instructions a hand-off, 5 of about 17
+// ns.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +69,8 @@ class run_next_slot {
     inside_.store(1, std::memory_order_relaxed);
     Atomics::light_barrier();
     // relaxed: N3; ordered by the light barrier.
-    if (claimed_.load(std::memory_order_relaxed) != 0) [[unlikely]] wait_for_thief();
+    if (claimed_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      wait_for_thief();
     // relaxed: N4; the owner is alone here.
     T* old = slot_.load(std::memory_order_relaxed);
     // release: a thief that takes the item must see what the owner wrote to it.

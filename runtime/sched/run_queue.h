@@ -1,13 +1,14 @@
 // A processor's queue of ready strands, first in first out.
 //
-// The owner pushes at the tail; it and thieves take from the head. push() fails when full; the caller then moves half to
-// the global queue with take_half(). Capacity is a parameter so that tests can use 4.
+// The owner pushes at the tail; it and thieves take from the head. push() fails when full; the caller then moves half
+// to the global queue with take_half(). Capacity is a parameter so that tests can use 4.
 //
 // Protocol [ring]:
 //   Q1 push: head (acquire); if there is room write the slot, then tail (release).
 //   Q2 pop: read tail (own), head (acquire), slot; CAS head -> head + 1.
-//   Q3 steal: head (acquire), tail (acquire), copy up to half (rounded up) of the slots, CAS head -> head + n (acq_rel).
-//   A copied slot is used only if the CAS wins, and the owner reuses a slot only after it saw `head` pass it.
+//   Q3 steal: head (acquire), tail (acquire), copy up to half (rounded up) of the slots, CAS head -> head + n
+//   (acq_rel). A copied slot is used only if the CAS wins, and the owner reuses a slot only after it saw `head` pass
+//   it.
 //
 // Invariants:
 //   Only the owner writes tail_. 0 <= tail_ - head_ <= Capacity; slots in [head_, tail_) hold strands.
@@ -68,14 +69,21 @@ class run_queue {
     return nullptr;
   }
 
-  /// Takes half, rounded up, into `out` (room for Capacity / 2 + 1). Any thread. Returns how many; 0: empty or lost a race.
-  uint32_t steal(T** out) noexcept { return take(out, [](uint32_t n) { return n - n / 2; }); }
+  /// Takes half, rounded up, into `out` (room for Capacity / 2 + 1). Any thread. Returns how many; 0: empty or lost a
+  /// race.
+  uint32_t steal(T** out) noexcept {
+    return take(out, [](uint32_t n) { return n - n / 2; });
+  }
 
   /// Takes half, rounded down, to make room. Owner only.
-  uint32_t take_half(T** out) noexcept { return take(out, [](uint32_t n) { return n / 2; }); }
+  uint32_t take_half(T** out) noexcept {
+    return take(out, [](uint32_t n) { return n / 2; });
+  }
 
   /// Takes everything. Any thread.
-  uint32_t take_all(T** out) noexcept { return take(out, [](uint32_t n) { return n; }); }
+  uint32_t take_all(T** out) noexcept {
+    return take(out, [](uint32_t n) { return n; });
+  }
 
   /// A snapshot; exact for the owner as far as growth goes.
   uint32_t size() const noexcept {

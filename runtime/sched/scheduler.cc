@@ -31,7 +31,12 @@ void process_wide_barrier() noexcept {
 }
 
 scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, drive how)
-    : opts_(opts), seams_(seams), how_(how), start_ns_(seams.time->now_ns()), heap_(*seams.sys, this), drained_(*seams.sys) {
+    : opts_(opts),
+      seams_(seams),
+      how_(how),
+      start_ns_(seams.time->now_ns()),
+      heap_(*seams.sys, this),
+      drained_(*seams.sys) {
   static const bool registered = [] {
     os::system& real = os::system::real();
     // release: pairs with the acquire load in process_wide_barrier().
@@ -151,8 +156,8 @@ void scheduler::ready(strand* s) noexcept {
   }
 }
 
-// Who joins many tasks one by one would otherwise be resumed, only to park again, after each of them (measured: 1,000,000
-// spawned and joined, 165 against 85 ns each).
+// Who joins many tasks one by one would otherwise be resumed, only to park again, after each of them (measured:
+// 1,000,000 spawned and joined, 165 against 85 ns each).
 void scheduler::ready_behind(processor& p, strand* s) noexcept {
   if (p.ring.size() == 0) return ready_here(p, s);
   push_ring(p, s);
@@ -160,9 +165,11 @@ void scheduler::ready_behind(processor& p, strand* s) noexcept {
 }
 
 WEFT_INLINE void scheduler::ready_here(processor& p, strand* s) noexcept {
-  if (--p.latency_countdown == 0) [[unlikely]] stamp(p, s);
+  if (--p.latency_countdown == 0) [[unlikely]]
+    stamp(p, s);
   strand* displaced = p.use_run_next ? p.run_next.put(s) : s;
-  if (displaced != nullptr) [[unlikely]] ready_displaced(p, displaced);
+  if (displaced != nullptr) [[unlikely]]
+    ready_displaced(p, displaced);
 }
 
 WEFT_NOINLINE void scheduler::stamp(processor& p, strand* s) noexcept {
@@ -233,7 +240,8 @@ void scheduler::wait_for_work() noexcept {
 }
 
 void wake(uintptr_t who) noexcept {
-  if ((who & 1) != 0) [[unlikely]] return wake_thread(who);
+  if ((who & 1) != 0) [[unlikely]]
+    return wake_thread(who);
   auto* s = reinterpret_cast<strand*>(who);
   scheduler_of(s).ready(s);
 }

@@ -8,8 +8,8 @@
 //   Either K3 sees L1, or the barrier makes K1 visible to L3. A producer that sees a searcher may leave it to it: the
 //   searcher passes L1 to L3 before it sleeps. The last searcher to find work hands the token on (K3), so that wakes
 //   spread one by one.
-// A strand that is put into an empty run-next slot is not published in this sense: its processor is about to run it. If it
-// computes on instead, a searching worker or the monitor finds the slot unchanged and moves the strand (run_next.h).
+// A strand that is put into an empty run-next slot is not published in this sense: its processor is about to run it. If
+// it computes on instead, a searching worker or the monitor finds the slot unchanged and moves the strand (run_next.h).
 //
 // Source: Go's and Tokio's rules (one searcher at a time, wake chains), with the barrier moved to the sleeper.
 #pragma once
@@ -145,7 +145,8 @@ class scheduler {
       foreign_finished_.fetch_add(1, std::memory_order_seq_cst);
     }
     // relaxed: drain() looks at the counts itself at intervals, too.
-    if (draining_.load(std::memory_order_relaxed) != 0) [[unlikely]] check_drained();
+    if (draining_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      check_drained();
   }
   void check_drained() noexcept;
 
@@ -222,10 +223,10 @@ class scheduler {
   spin_lock idle_lock_;
   std::vector<worker*> idle_;  // guarded by idle_lock_; the last one slept last and is warmest
 
-  alignas(64) std::atomic<uint32_t> coarse_ms_{0};  // written by the monitor and by whoever reads the clock
-  std::atomic<uint32_t> stopping_{0};               // 1: workers end
-  std::atomic<uint32_t> closed_{0};                 // 1: no new tasks
-  std::atomic<uint32_t> draining_{0};               // 1: the end of the last task signals drained_
+  alignas(64) std::atomic<uint32_t> coarse_ms_{0};   // written by the monitor and by whoever reads the clock
+  std::atomic<uint32_t> stopping_{0};                // 1: workers end
+  std::atomic<uint32_t> closed_{0};                  // 1: no new tasks
+  std::atomic<uint32_t> draining_{0};                // 1: the end of the last task signals drained_
   std::atomic<int64_t> timer_keeper_ns_{INT64_MAX};  // deadline of the idle worker that watches the timers
   std::atomic<uint32_t> next_mail_{0};
   std::atomic<uint64_t> next_id_{1};
@@ -281,8 +282,9 @@ struct fork_strand : strand {
 /// The task that a strand works for.
 inline task_control* task_of(strand* s) noexcept {
   // relaxed: constant while the strand is used.
-  return s->kind.load(std::memory_order_relaxed) == strand_kind::task ? static_cast<task_control*>(s)
-                                                                      : static_cast<fork_strand*>(s)->task.load(std::memory_order_relaxed);
+  return s->kind.load(std::memory_order_relaxed) == strand_kind::task
+             ? static_cast<task_control*>(s)
+             : static_cast<fork_strand*>(s)->task.load(std::memory_order_relaxed);
 }
 
 /// Bytes of the first block of a kind of task that was never started before.
@@ -294,7 +296,8 @@ inline bool is_live(const strand* s) noexcept {
   const strand_kind kind = s->kind.load(std::memory_order_relaxed);
   if (kind == strand_kind::task) return static_cast<const task_control*>(s)->id.load(std::memory_order_relaxed) != 0;
   // relaxed: as above.
-  return kind == strand_kind::fork && static_cast<const fork_strand*>(s)->task.load(std::memory_order_relaxed) != nullptr;
+  return kind == strand_kind::fork &&
+         static_cast<const fork_strand*>(s)->task.load(std::memory_order_relaxed) != nullptr;
 }
 
 /// Empties the context after its strand was detached or ended.
@@ -330,7 +333,8 @@ WEFT_INLINE void dispatched(processor& p, strand* s) noexcept {
   p.counters.dispatches.add();
   // relaxed: read by the monitor and the dump.
   p.running.store(s, std::memory_order_relaxed);
-  if (s->sampled) [[unlikely]] record_latency(p, s);
+  if (s->sampled) [[unlikely]]
+    record_latency(p, s);
 }
 
 }  // namespace weft::detail

@@ -1,8 +1,8 @@
 // Growing and shrinking coroutine stacks.
 //
-// A stack grows by segments of doubling size. The segment that the last shrinking stack gave up stays with the processor as
-// its spare, so that a loop whose calls cross a segment's end pays a few instructions each time and no allocation (Go
-// dropped segmented stacks over that "hot split"); a strand that parks takes no spare with it.
+// A stack grows by segments of doubling size. The segment that the last shrinking stack gave up stays with the
+// processor as its spare, so that a loop whose calls cross a segment's end pays a few instructions each time and no
+// allocation (Go dropped segmented stacks over that "hot split"); a strand that parks takes no spare with it.
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -27,7 +27,7 @@ std::size_t segment_bytes(const segment* s) noexcept {
 
 // The first growths teach the hint at once; later ones only now and then, so that a rare deep call does not make every
 // task of its kind large.
-void raise_hint(scheduler&, strand* s, std::size_t needed) noexcept {
+void raise_hint(strand* s, std::size_t needed) noexcept {
   // relaxed: constant while the strand is used.
   if (s->kind.load(std::memory_order_relaxed) != strand_kind::task) return;
   // relaxed: written before the task was made ready; the rest are statistics.
@@ -43,11 +43,10 @@ void raise_hint(scheduler&, strand* s, std::size_t needed) noexcept {
 [[noreturn, gnu::cold]] void stack_overflow(scheduler& sched, strand* s, const void* caller) noexcept {
   task_control* t = task_of(s);
   // relaxed: diagnostics.
-  const std::string text =
-      "weft: task stack exceeds " + std::to_string(sched.opts().stack_limit_bytes) + "-byte limit in " +
-      os::function_of(caller) + "\nfatal: stack overflow in task " +
-      std::to_string(t->id.load(std::memory_order_relaxed)) + ", started with " +
-      os::function_of(t->function()) + "\n";
+  const std::string text = "weft: task stack exceeds " + std::to_string(sched.opts().stack_limit_bytes) +
+                           "-byte limit in " + os::function_of(caller) + "\nfatal: stack overflow in task " +
+                           std::to_string(t->id.load(std::memory_order_relaxed)) + ", started with " +
+                           os::function_of(t->function()) + "\n";
   sched.seams().sys->write_stderr(text);
   std::abort();
 }
@@ -87,7 +86,6 @@ void* frame_allocate_slow(std::size_t bytes) {
   processor* p = c.proc != nullptr && &c.proc->sched == &sched ? c.proc : nullptr;
   segment* below = c.top;
   const std::size_t used = below->stack_bytes - static_cast<std::size_t>(c.limit - c.sp);
-  raise_hint(sched, current, used + bytes);
 
   const std::size_t grown = std::clamp(2 * segment_bytes(below), smallest_segment, mem::largest_block);
   const std::size_t want = std::max(grown, bytes + sizeof(segment));
@@ -106,6 +104,7 @@ void* frame_allocate_slow(std::size_t bytes) {
     s = take_segment(sched, want);
     WEFT_CHECK(s != nullptr, "out of memory for a task's stack");
     if (p != nullptr) p->counters.stack_growths.add();
+    raise_hint(current, used + bytes);
   }
   s->below = below;
   s->stack_bytes = below->stack_bytes + segment_bytes(s);

@@ -14,7 +14,7 @@ using mem::block_kind;
 namespace {
 
 // A first guess for entry functions that were never started; raised by growth (see raise_hint in stack.cc).
-constexpr uint32_t first_hint = sizeof(task_control) + 96;
+constexpr uint32_t first_hint = sizeof(task_control) + 48;
 
 }  // namespace
 
@@ -31,7 +31,8 @@ WEFT_NOINLINE uint32_t first_class(task_entry& entry, std::size_t outcome_bytes)
 }
 
 WEFT_INLINE void* take_strand_block(scheduler& sched, processor* p, std::size_t size_class) noexcept {
-  if (p != nullptr && &p->sched == &sched) [[likely]] return p->blocks.take(block_kind::strand, size_class);
+  if (p != nullptr && &p->sched == &sched) [[likely]]
+    return p->blocks.take(block_kind::strand, size_class);
   return sched.take_block(block_kind::strand, size_class);
 }
 
@@ -45,17 +46,20 @@ void begin_task(start_scope& scope, scheduler* sched, task_entry& entry, std::si
   }
   // relaxed: a hint, only ever raised.
   uint32_t size_class = entry.size_class.load(std::memory_order_relaxed);
-  if (size_class == 0) [[unlikely]] size_class = first_class(entry, outcome_bytes);
+  if (size_class == 0) [[unlikely]]
+    size_class = first_class(entry, outcome_bytes);
   void* block = take_strand_block(*sched, c.proc, size_class);
   WEFT_CHECK(block != nullptr, "out of memory for a new task");
 
-  // The block's memory is a strand at all times ([stop] and the registry may look), so its atomics are stored to, not made.
+  // The block's memory is a strand at all times ([stop] and the registry may look), so its atomics are stored to, not
+  // made.
   auto* t = static_cast<task_control*>(block);
   // relaxed: all of these are published by whatever makes the task ready.
   t->wait_lock.store(nullptr, std::memory_order_relaxed);
   t->waiting.store(nullptr, std::memory_order_relaxed);
   t->stop.store(0, std::memory_order_relaxed);
   t->entry.store(&entry, std::memory_order_relaxed);
+  // relaxed: as above.
   t->kind.store(strand_kind::task, std::memory_order_relaxed);
   t->sampled = false;
   t->outcome = task_outcome::none;
@@ -107,8 +111,8 @@ uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const 
   processor* p = this_context.proc;
   scheduler& s = sched != nullptr ? *sched : p->sched;
   if (p != nullptr && &p->sched != &s) p = nullptr;
-  s.count_created(p);                // A1
-  std_atomics::light_barrier();      // pairs with the heavy barrier in drain()
+  s.count_created(p);            // A1
+  std_atomics::light_barrier();  // pairs with the heavy barrier in drain()
   if (!s.admits()) [[unlikely]] {
     destroy_unstarted(t, root_frame);
     s.count_finished(p);
@@ -164,7 +168,7 @@ std::coroutine_handle<> finish_task(task_control* t) noexcept {
   // relaxed: `detached` never changes again.
   uintptr_t word = t->join_word.load(std::memory_order_relaxed);
   if (word == join_detached && t->outcome == task_outcome::error) [[unlikely]]
-    s.report_unhandled(*static_cast<std::exception_ptr*>(t->outcome_slot()), t);
+    s.report_unhandled(*t->error_slot(), t);
   // relaxed: the registry tolerates a torn picture.
   t->id.store(0, std::memory_order_relaxed);
   unload();

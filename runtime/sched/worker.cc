@@ -333,8 +333,7 @@ bool scheduler::idle(worker& w) noexcept {
   // relaxed: read by metrics.
   w.proc.idle_since_ns.store(0, std::memory_order_relaxed);
   // relaxed: only this worker writes it.
-  w.proc.idle_ns.store(w.proc.idle_ns.load(std::memory_order_relaxed) + (now_ns() - before),
-                       std::memory_order_relaxed);
+  w.proc.idle_ns.store(w.proc.idle_ns.load(std::memory_order_relaxed) + (now_ns() - before), std::memory_order_relaxed);
   return true;
 }
 

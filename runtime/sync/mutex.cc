@@ -46,6 +46,15 @@ std::coroutine_handle<> detail::lock_slow(mutex& m, waiter& w, std::coroutine_ha
   return leaf;
 }
 
+void detail::abandon_lock(mutex& m, waiter& w) noexcept {
+  spin_lock& lock = lock_for(&m);
+  lock.lock();
+  // Never awaited: not linked.
+  if (w.result == wait_result::pending && w.next != nullptr) wait_queue::unlink(w);
+  lock.unlock();
+  if (w.result == wait_result::done) m.unlock();
+}
+
 mutex_guard mutex::blocking_lock() {
   waiter w;
   detail::thread_note note;

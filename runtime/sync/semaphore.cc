@@ -1,9 +1,9 @@
 // The slow paths of the semaphore: waiting, granting, being stopped.
 //
-// Protocol [permits]: the word is {free, somebody waits}. Without the bit, acquire and release are CAS loops on it. A waiter
-// sets the bit under the waiters' lock by a CAS that fails if permits came free, so none is missed (E1); a release that
-// sees the bit takes the lock, adds its permits, grants from the head of the queue and clears the bit when the queue is
-// empty (E2). While the bit is set nobody changes the word without the lock.
+// Protocol [permits]: the word is {free, somebody waits}. Without the bit, acquire and release are CAS loops on it. A
+// waiter sets the bit under the waiters' lock by a CAS that fails if permits came free, so none is missed (E1); a
+// release that sees the bit takes the lock, adds its permits, grants from the head of the queue and clears the bit when
+// the queue is empty (E2). While the bit is set nobody changes the word without the lock.
 #include <weft/semaphore.h>
 
 #include <string>
@@ -89,7 +89,8 @@ std::coroutine_handle<> detail::acquire_slow(semaphore& s, semaphore_waiter& w, 
 }
 
 permit semaphore::blocking_acquire(int64_t count) {
-  WEFT_CHECK(count > 0 && count <= total_, "weft::semaphore::blocking_acquire: count must be 1 to the number of permits");
+  WEFT_CHECK(count > 0 && count <= total_,
+             "weft::semaphore::blocking_acquire: count must be 1 to the number of permits");
   semaphore_waiter w;
   detail::thread_note note;
   detail::begin_thread_wait(w, note, "semaphore::blocking_acquire inside a task; use co_await acquire()");

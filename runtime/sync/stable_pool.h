@@ -48,7 +48,7 @@ class stable_pool {
   static constexpr std::size_t per_chunk = 32;
 
   spin_lock lock_;
-  std::vector<T*> free_;                     // guarded by lock_
+  std::vector<T*> free_;                      // guarded by lock_
   std::vector<std::unique_ptr<T[]>> chunks_;  // guarded by lock_
 };
 

@@ -1,8 +1,8 @@
 // The slow paths of the wait group.
 //
-// Protocol [wait-group]: a waiter sets the waiting bit under the waiters' lock by a CAS that fails once the count is zero
-// (G1). Whoever brings the count to zero and sees the bit takes the lock and wakes all, unless the count rose again in
-// between, which is misuse in Go and here means that the waiters wait for the next zero (G2).
+// Protocol [wait-group]: a waiter sets the waiting bit under the waiters' lock by a CAS that fails once the count is
+// zero (G1). Whoever brings the count to zero and sees the bit takes the lock and wakes all, unless the count rose
+// again in between, which is misuse in Go and here means that the waiters wait for the next zero (G2).
 #include <weft/wait_group.h>
 
 #include <weft/detail/check.h>
@@ -50,8 +50,8 @@ bool wait_group::queue_waiter(waiter& w) noexcept {
   do {
     if (count >> 1 == 0) return false;
     // acquire on failure: another round needs what made it zero. relaxed: the bit only sends done() to the lock.
-  } while (!count_.compare_exchange_weak(count, count | waiting_bit, std::memory_order_relaxed,
-                                         std::memory_order_acquire));
+  } while (
+      !count_.compare_exchange_weak(count, count | waiting_bit, std::memory_order_relaxed, std::memory_order_acquire));
   waiters_.push(w);
   return true;
 }

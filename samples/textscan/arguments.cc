@@ -49,7 +49,7 @@ environment
 
 absl::Status bad(const std::string& text) { return absl::InvalidArgumentError(text); }
 
-std::string quoted(std::string_view word) { return "'" + std::string(word) + "'"; }
+std::string quoted(std::string_view word) { return std::string("'").append(word).append("'"); }
 
 // The words of a command line; an option's value is the rest of its word ("--jobs=4") or the next word ("--jobs 4").
 class word_reader {

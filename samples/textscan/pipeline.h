@@ -9,8 +9,8 @@
 
 namespace textscan {
 
-/// Scans what the arguments name, with `jobs` files at once, and returns what was found. Runs as a task; both references
-/// must outlive the runtime.
+/// Scans what the arguments name, with `jobs` files at once, and returns what was found. Runs as a task; both
+/// references must outlive the runtime.
 weft::task<tally> scan_all(const arguments& args, int jobs, progress_line& progress);
 
 }  // namespace textscan

@@ -1,8 +1,9 @@
 // Walks directories with a bounded number of tasks.
 //
 // A walker needs a scratch: a buffer for directory entries. There are as many as there may be walkers, so whoever has
-// one may walk. Where a directory holds others, each goes to a task of its own as long as a scratch is to be had, and is
-// walked by a plain call when not: the depth of the tree then lies on this task's stack, and nothing grows with its width.
+// one may walk. Where a directory holds others, each goes to a task of its own as long as a scratch is to be had, and
+// is walked by a plain call when not: the depth of the tree then lies on this task's stack, and nothing grows with its
+// width.
 #include "walk.h"
 
 #include <dirent.h>

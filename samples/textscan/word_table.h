@@ -4,8 +4,8 @@
 // branch on its characters; the rest of a longer word lies in one string that all share. A slot is 32 bytes, two to a
 // cache line.
 //
-// A large table does not fit into the caches. So a word_queue only computes where each word belongs, and asks the memory
-// for that slot; the words are counted in groups, when the slots have come.
+// A large table does not fit into the caches. So a word_queue only computes where each word belongs, and asks the
+// memory for that slot; the words are counted in groups, when the slots have come.
 //
 // Not synchronised: each scanner has its own, and reduce() adds them.
 #pragma once

@@ -3,8 +3,8 @@
 // Where C++ differs from Go by design: a send on a closed channel returns false instead of panicking, and so does a
 // second close; a non-blocking operation is try_send or try_receive, not a select with a default.
 //
-// "It parks" is shown with a hosted runtime: after settle() whatever can go on has gone on, so a task that has not ended
-// is parked, and the registry says where.
+// "It parks" is shown with a hosted runtime: after settle() whatever can go on has gone on, so a task that has not
+// ended is parked, and the registry says where.
 #include <weft/channel.h>
 
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // The scheduler behaves as Go's: the behaviours that proc_test.go, crash_test.go and their programs define, by id.
 //
-// Where C++ differs from Go by design: coroutines cannot be pre-empted and tasks cannot be pinned to a thread, so what Go
-// says of either is left out; and a main task that ends ends the program's run, whatever else is parked.
+// Where C++ differs from Go by design: coroutines cannot be pre-empted and tasks cannot be pinned to a thread, so what
+// Go says of either is left out; and a main task that ends ends the program's run, whatever else is parked.
 #include <gtest/gtest.h>
 
 #include <weft/weft.h>

@@ -1,7 +1,7 @@
 // Semaphores behave as x/sync/semaphore: the behaviours that semaphore_test.go defines, by id.
 //
-// Where C++ differs from Go by design: a permit gives itself back, so a release without a hold needs semaphore::release;
-// and an acquire that is given up ends by a stop of its task, not by a context.
+// Where C++ differs from Go by design: a permit gives itself back, so a release without a hold needs
+// semaphore::release; and an acquire that is given up ends by a stop of its task, not by a context.
 #include <weft/semaphore.h>
 
 #include <gtest/gtest.h>

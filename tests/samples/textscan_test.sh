@@ -385,8 +385,8 @@ case_the_report_has_the_runtimes_figures() {
   make_tree
   run 0 tree
   local what
-  for what in processors created parks wakes hops steals stolen overflowed growths "hot splits" "at the peak"; do
-    expect_err "$what"
+  for what in created parks hops steals "tasks stolen" overflowed "workers woken" "at the peak" growths "hot splits"; do
+    grep -qE -- "([0-9,]+|-)( KiB)? $what" "$err" || fail "a number should stand before: $what"
   done
   expect_no_err $'\r'
 }

@@ -1,4 +1,5 @@
-// [admission] of task.cc under every interleaving: when shutdown finds that all tasks have ended, none lives and none comes.
+// [admission] of task.cc under every interleaving: when shutdown finds that all tasks have ended, none lives and none
+// comes.
 //
 // A model: a worker whose task starts another and ends, a plain thread that starts one, and the shutdown.
 #include <cstdint>
@@ -141,9 +142,7 @@ auto thread_and_shutdown(mutation m) {
   };
 }
 
-TEST(AdmissionExploreTest, ShutdownWaitsForATaskThatATaskStarts) {
-  test::passes(-1, 10'000, worker_and_shutdown({}));
-}
+TEST(AdmissionExploreTest, ShutdownWaitsForATaskThatATaskStarts) { test::passes(-1, 10'000, worker_and_shutdown({})); }
 
 TEST(AdmissionExploreTest, ShutdownWaitsForOrRefusesATaskFromOutside) {
   test::passes(4, 10'000, thread_and_shutdown({}));

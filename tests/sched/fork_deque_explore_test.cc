@@ -1,4 +1,5 @@
-// [fork] of fork_deque.h under every interleaving: each fork is taken back by its owner or stolen, never both, never lost.
+// [fork] of fork_deque.h under every interleaving: each fork is taken back by its owner or stolen, never both, never
+// lost.
 #include <weft/detail/fork_deque.h>
 
 #include <gtest/gtest.h>

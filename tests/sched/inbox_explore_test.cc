@@ -1,4 +1,5 @@
-// [inbox] of inbox.h under every interleaving: whoever takes, takes all, oldest first, and each strand goes to one taker.
+// [inbox] of inbox.h under every interleaving: whoever takes, takes all, oldest first, and each strand goes to one
+// taker.
 #include "sched/inbox.h"
 
 #include <gtest/gtest.h>
@@ -63,7 +64,9 @@ void producers_and_takers(execution& x) {
   x.finally([=] { s->none_is_left(); });
 }
 
-TEST(InboxExploreTest, EachItemGoesToOneTakerInOrder) { test::passes(3, 10'000, producers_and_takers<explored_atomics>); }
+TEST(InboxExploreTest, EachItemGoesToOneTakerInOrder) {
+  test::passes(3, 10'000, producers_and_takers<explored_atomics>);
+}
 
 TEST(InboxExploreTest, WithoutItsOrdersAnItemArrivesBeforeItsContents) {
   test::fails(2, "race", producers_and_takers<test::unordered_atomics>);

@@ -1,5 +1,5 @@
-// [join] of join.h and [join-word] of task_block.h under every interleaving: a join is resumed once, by the last, who sees
-// all results and `home`; a task's outcome is seen by who waits, and freed once.
+// [join] of join.h and [join-word] of task_block.h under every interleaving: a join is resumed once, by the last, who
+// sees all results and `home`; a task's outcome is seen by who waits, and freed once.
 //
 // Models of the numbered steps; the deque of forks is the real one.
 #include <array>
@@ -249,7 +249,9 @@ auto task_and_handle(word_mutation m, Handle handle) {
 constexpr auto waits = [](join_word_model& s) { s.wait(); };
 constexpr auto lets_go = [](join_word_model& s) { s.release(); };
 
-TEST(JoinWordExploreTest, WhoWaitsSeesTheOutcomeAndFreesItOnce) { test::passes(-1, 10'000, task_and_handle({}, waits)); }
+TEST(JoinWordExploreTest, WhoWaitsSeesTheOutcomeAndFreesItOnce) {
+  test::passes(-1, 10'000, task_and_handle({}, waits));
+}
 
 TEST(JoinWordExploreTest, WhoLetsGoOrTheTaskFreesTheOutcomeOnce) {
   test::passes(-1, 10'000, task_and_handle({}, lets_go));

@@ -1,8 +1,8 @@
 // The real scheduler, channels, joins and semaphores, with every choice made by one number.
 //
-// One thread drives several processors: at each step a seeded random choice says which processor goes on, and for how many
-// dispatches. The clock moves by hand and the runtime's own random numbers come from the same seed, so a seed is an
-// execution. A failure prints its seed, and WEFT_SEED in the environment repeats that one alone.
+// One thread drives several processors: at each step a seeded random choice says which processor goes on, and for how
+// many dispatches. The clock moves by hand and the runtime's own random numbers come from the same seed, so a seed is
+// an execution. A failure prints its seed, and WEFT_SEED in the environment repeats that one alone.
 #include <weft/weft.h>
 
 #include <gtest/gtest.h>
@@ -174,7 +174,8 @@ TEST(SimulationTest, CloseAndStopRaceWithHandOffsAndEveryValueIsAccountedFor) {
       channel<counted> ch(sim.below(4));
       std::vector<join_handle<void>> handles;
       for (int i = 0; i < tasks; ++i) {
-        handles.push_back(sim.rt().spawn(send_counted, ch, each, std::ref(live), std::ref(sent[i]), std::ref(refused[i])));
+        handles.push_back(
+            sim.rt().spawn(send_counted, ch, each, std::ref(live), std::ref(sent[i]), std::ref(refused[i])));
         handles.push_back(sim.rt().spawn(receive_counted, ch, static_cast<int>(sim.below(15)), std::ref(received[i])));
       }
       const uint32_t before_close = sim.below(60);
@@ -247,8 +248,9 @@ TEST(SimulationTest, AnExceptionInAForkReachesTheRootAfterAllForksHaveEnded) {
     const int n = 3 + static_cast<int>(sim.below(5));
     std::atomic<int> live = 0;
     int at = 0;
-    join_handle<int> root = sim.rt().spawn(tree_that_throws, n, static_cast<int>(sim.below(static_cast<uint32_t>(leaves(n)))),
-                                           std::ref(at), std::ref(live));
+    join_handle<int> root =
+        sim.rt().spawn(tree_that_throws, n, static_cast<int>(sim.below(static_cast<uint32_t>(leaves(n)))), std::ref(at),
+                       std::ref(live));
     sim.finish();
     EXPECT_THROW((void)root.get(), leaf_error);
     EXPECT_EQ(at, leaves(n));
@@ -256,7 +258,8 @@ TEST(SimulationTest, AnExceptionInAForkReachesTheRootAfterAllForksHaveEnded) {
   });
 }
 
-// --- semaphores, mutexes -----------------------------------------------------------------------------------------------
+// --- semaphores, mutexes
+// -----------------------------------------------------------------------------------------------
 
 task<> use_permits(semaphore& permits, int64_t count, int rounds, int64_t& held, int64_t total) {
   for (int i = 0; i < rounds; ++i) {
@@ -276,7 +279,8 @@ TEST(SimulationTest, PermitsAreConservedWhileTasksAreStopped) {
     int64_t held = 0;
     std::vector<join_handle<void>> handles;
     for (int i = 0; i < 6; ++i)
-      handles.push_back(sim.rt().spawn(use_permits, std::ref(permits), int64_t{1} + sim.below(static_cast<uint32_t>(total)),
+      handles.push_back(sim.rt().spawn(use_permits, std::ref(permits),
+                                       int64_t{1} + sim.below(static_cast<uint32_t>(total)),
                                        1 + static_cast<int>(sim.below(5)), std::ref(held), total));
     const uint32_t steps = sim.below(40);
     for (uint32_t i = 0; i < steps; ++i) {
@@ -310,8 +314,7 @@ TEST(SimulationTest, AMutexExcludesAlsoThoseThatAreStopped) {
     const int rounds = 1 + static_cast<int>(sim.below(6));
     std::vector<join_handle<void>> handles;
     for (int i = 0; i < 4; ++i)
-      handles.push_back(
-          sim.rt().spawn(exclude, std::ref(m), pause, rounds, std::ref(inside), std::ref(done)));
+      handles.push_back(sim.rt().spawn(exclude, std::ref(m), pause, rounds, std::ref(inside), std::ref(done)));
     while (runtime_access::sched(sim.rt()).live_tasks() != 0) {
       sim.step();
       if (sim.below(2) == 0) (void)pause.try_receive();
@@ -321,7 +324,8 @@ TEST(SimulationTest, AMutexExcludesAlsoThoseThatAreStopped) {
   });
 }
 
-// --- time --------------------------------------------------------------------------------------------------------------
+// --- time
+// --------------------------------------------------------------------------------------------------------------
 
 task<> nap(test::manual_clock& clock, int times, std::chrono::nanoseconds d, int& slept) {
   for (int i = 0; i < times; ++i) {
@@ -359,7 +363,8 @@ TEST(SimulationTest, SleepersWakeOnTheirTimeOrAreStopped) {
   });
 }
 
-// --- handles -----------------------------------------------------------------------------------------------------------
+// --- handles
+// -----------------------------------------------------------------------------------------------------------
 
 task<int> sum_of_tree(int depth, channel<int> values) {
   if (depth == 0) co_return (co_await values.receive()).value_or(0);
@@ -401,7 +406,8 @@ TEST(SimulationTest, TasksWhoseHandlesAreGoneEndAllTheSame) {
   });
 }
 
-// --- shutdown ----------------------------------------------------------------------------------------------------------
+// --- shutdown
+// ----------------------------------------------------------------------------------------------------------
 
 // Does not end by itself, nor when it is asked to; some of its children wait for each other.
 task<int> obstinate(channel<counted> ch, semaphore& permits, mutex& m, std::atomic<int>& live, int depth, bool top) {
@@ -428,7 +434,8 @@ TEST(SimulationTest, StragglersAreDestroyedWithAllThatTheyHold) {
   for_many_seeds(150, [](simulation& sim) {
     std::atomic<int> live = 0;
     mutex m;
-    semaphore permits(3 + sim.below(4));
+    const int64_t total = 3 + sim.below(4);
+    semaphore permits(total);
     {
       channel<counted> ch(sim.below(3));
       std::vector<join_handle<int>> handles;
@@ -449,6 +456,8 @@ TEST(SimulationTest, StragglersAreDestroyedWithAllThatTheyHold) {
       }
     }
     EXPECT_EQ(live, 0) << "frames or values that were not destroyed";
+    EXPECT_EQ(permits.available(), total);
+    EXPECT_TRUE(m.try_lock()) << "a destroyed task still holds the lock";
   });
 }
 

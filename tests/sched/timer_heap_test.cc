@@ -52,8 +52,8 @@ TEST(TimerHeapTest, ARemovedNodeIsOutAndTheOthersStay) {
   }
 }
 
-// Random pushes, pops and removals, compared step by step with a sorted multiset. Few different deadlines, so that equal
-// ones are common.
+// Random pushes, pops and removals, compared step by step with a sorted multiset. Few different deadlines, so that
+// equal ones are common.
 TEST(TimerHeapTest, BehavesLikeASortedMultiset) {
   for (uint32_t seed = 1; seed <= 50; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);

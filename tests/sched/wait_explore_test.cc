@@ -1,7 +1,7 @@
 // [park], [ready] and [stop] of detail/wait.h under every interleaving: each wait ends once, and no stop is missed.
 //
-// A model: one strand that waits under several locks in turn, others that fulfil its waits, and stoppers. A stop or a wake
-// that is missed leaves the strand asleep, which the explorer reports as a deadlock.
+// A model: one strand that waits under several locks in turn, others that fulfil its waits, and stoppers. A stop or a
+// wake that is missed leaves the strand asleep, which the explorer reports as a deadlock.
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -228,7 +228,8 @@ TEST(WaitExploreTest, AStopFollowsTheStrandFromLockToLock) {
   });
 }
 
-// Between two waits under the same lock there is one that is no stop point, and the stopper may hold an old idea of each.
+// Between two waits under the same lock there is one that is no stop point, and the stopper may hold an old idea of
+// each.
 auto there_and_back(mutation m) {
   return [=](execution& x) {
     auto s = std::make_shared<state>(m);

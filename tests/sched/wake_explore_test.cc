@@ -1,8 +1,8 @@
 // [wake] of scheduler.h under every interleaving: nobody sleeps while work is published.
 //
-// A model: worker_main(), search(), idle(), wake_one() and their helpers as in scheduler.cc and worker.cc, over explored
-// atomics and queues that are only counts. Each piece of work waits until all of them run at once, as tasks on different
-// workers may; so work that nobody is woken for ends in a deadlock, which the explorer reports.
+// A model: worker_main(), search(), idle(), wake_one() and their helpers as in scheduler.cc and worker.cc, over
+// explored atomics and queues that are only counts. Each piece of work waits until all of them run at once, as tasks on
+// different workers may; so work that nobody is woken for ends in a deadlock, which the explorer reports.
 #include <algorithm>
 #include <array>
 #include <cstdint>

@@ -1,4 +1,5 @@
-// What the tests of the lock-free protocols share: what their queues hold, bounds, and what is expected of an exploration.
+// What the tests of the lock-free protocols share: what their queues hold, bounds, and what is expected of an
+// exploration.
 //
 // A protocol has two kinds of tests. passes() explores the protocol as it is. fails() explores a mutant, in which one
 // decisive step is left out, and expects the explorer to find the bug and to repeat it: a test that cannot fail shows

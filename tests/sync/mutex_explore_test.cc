@@ -1,6 +1,8 @@
-// [mutex] of mutex.h under every interleaving: one holder at a time, who sees what the last one did; no waiter is forgotten.
+// [mutex] of mutex.h under every interleaving: one holder at a time, who sees what the last one did; no waiter is
+// forgotten.
 //
-// A model of the numbered steps over explored atomics. A hand-over that is lost is a deadlock, which the explorer reports.
+// A model of the numbered steps over explored atomics. A hand-over that is lost is a deadlock, which the explorer
+// reports.
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -23,9 +25,9 @@ using atomic = explored_atomics::atomic<T>;
 
 // What a mutant does otherwise.
 struct mutation {
-  bool exchanges = true;        // M2; the mutant looks and then stores
-  bool hands_over = true;       // M4 keeps the word while it hands over; the mutant stores `free`
-  bool orders = true;           // M1's and M3's
+  bool exchanges = true;   // M2; the mutant looks and then stores
+  bool hands_over = true;  // M4 keeps the word while it hands over; the mutant stores `free`
+  bool orders = true;      // M1's and M3's
 };
 
 class model {

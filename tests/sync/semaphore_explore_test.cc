@@ -1,7 +1,8 @@
-// [permits] of semaphore.cc under every interleaving: permits are conserved, waiters are served in order, none is forgotten.
+// [permits] of semaphore.cc under every interleaving: permits are conserved, waiters are served in order, none is
+// forgotten.
 //
-// A model: take(), release(), queue_waiter(), grant() and leave() as in semaphore.h and semaphore.cc, over explored atomics.
-// A waiter that is forgotten is a deadlock, which the explorer reports.
+// A model: take(), release(), queue_waiter(), grant() and leave() as in semaphore.h and semaphore.cc, over explored
+// atomics. A waiter that is forgotten is a deadlock, which the explorer reports.
 #include <array>
 #include <cstdint>
 #include <deque>

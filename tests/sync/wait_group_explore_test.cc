@@ -1,8 +1,8 @@
-// [wait-group] of wait_group.cc under every interleaving: whoever waits goes on when the count is zero, and sees what was
-// done before.
+// [wait-group] of wait_group.cc under every interleaving: whoever waits goes on when the count is zero, and sees what
+// was done before.
 //
-// A model of add(), add_slow() and queue_waiter() over explored atomics. A waiter that is forgotten is a deadlock, which the
-// explorer reports.
+// A model of add(), add_slow() and queue_waiter() over explored atomics. A waiter that is forgotten is a deadlock,
+// which the explorer reports.
 #include <array>
 #include <cstdint>
 #include <deque>

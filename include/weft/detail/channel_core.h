@@ -1,8 +1,8 @@
 // The part of a channel that knows nothing of its values: lock, counts, waiters.
 //
 // A channel is a ring buffer and two queues of waiters under one spin lock, with direct hand-off: a send that finds a
-// waiting receiver moves the value straight into the receiver's awaiter, and a receive that finds a waiting sender takes the
-// value (or refills the ring) from the sender's. So a woken waiter is done and checks nothing again.
+// waiting receiver moves the value straight into the receiver's awaiter, and a receive that finds a waiting sender
+// takes the value (or refills the ring) from the sender's. So a woken waiter is done and checks nothing again.
 //
 // Invariants, under the lock:
 //   At most one of the two queues has waiters.

@@ -10,10 +10,10 @@ namespace weft::detail {
 
 }  // namespace weft::detail
 
-#define WEFT_CHECK(condition, what)                                   \
-  do {                                                                \
-    if (!(condition)) [[unlikely]]                                    \
-      ::weft::detail::check_failed(what, __FILE__, __LINE__);         \
+#define WEFT_CHECK(condition, what)                           \
+  do {                                                        \
+    if (!(condition)) [[unlikely]]                            \
+      ::weft::detail::check_failed(what, __FILE__, __LINE__); \
   } while (false)
 
 #ifndef NDEBUG

@@ -1,8 +1,9 @@
 // What the compiler can do, as a few macros that the other headers share.
 //
-// WEFT_SYMMETRIC_TRANSFER says whether `await_suspend` may return a handle and rely on a tail call. clang since 19 makes
-// it one always; g++ only when it optimises and no sanitizer is on. Without it every switch goes back to the worker's
-// loop (the trampoline, see transfer.h). g++ -O1 and -Og do not tell themselves apart from -O2: define it as 0 there.
+// WEFT_SYMMETRIC_TRANSFER says whether `await_suspend` may return a handle and rely on a tail call. clang since 19
+// makes it one always; g++ only when it optimises and no sanitizer is on. Without it every switch goes back to the
+// worker's loop (the trampoline, see transfer.h). g++ -O1 and -Og do not tell themselves apart from -O2: define it as 0
+// there.
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__)

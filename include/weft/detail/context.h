@@ -1,7 +1,7 @@
 // What a thread runs at this moment: the coroutine stack that is loaded, its strand, and the processor.
 //
-// A *segment* is a piece of a coroutine stack; a *strand* is a coroutine stack with the place where it goes on, which is
-// what run queues and waiters hold. The `context` is thread-local and is switched whenever the thread goes on with
+// A *segment* is a piece of a coroutine stack; a *strand* is a coroutine stack with the place where it goes on, which
+// is what run queues and waiters hold. The `context` is thread-local and is switched whenever the thread goes on with
 // another strand, so a reference to it must never be held across a suspension.
 //
 // Invariants (the numbers are those of docs/stacks.md):
@@ -29,10 +29,10 @@ struct waiter;
 // `limit` and `sp` are kept apart: side by side, a compiler loads both at once, and a load that spans two recent stores
 // waits for them to leave the store buffer (measured: 8 of 85 ns per spawn and join).
 struct alignas(16) segment {
-  segment* below;  ///< the older segment; null in a strand's first
-  char* limit;     ///< end of the segment
+  segment* below;        ///< the older segment; null in a strand's first
+  char* limit;           ///< end of the segment
   uint64_t stack_bytes;  ///< of the whole stack up to and including this segment
-  char* sp;        ///< first free byte, saved while another segment is on top or the strand is detached
+  char* sp;              ///< first free byte, saved while another segment is on top or the strand is detached
   char* base() noexcept { return reinterpret_cast<char*>(this + 1); }
 };
 
@@ -68,11 +68,11 @@ enum class strand_kind : uint8_t {
 /// A coroutine stack and the point where it goes on. Lives in memory that is never given to anything but strands, so a
 /// late reader may look at a dead one ([stop], the dump).
 struct strand {
-  void* resume_frame = nullptr;  ///< the leaf coroutine; valid while detached
-  strand* next = nullptr;        ///< link in a queue of ready strands
-  segment* top = nullptr;        ///< valid while detached
-  std::atomic<spin_lock*> wait_lock{nullptr};  ///< the lock under which it may be waiting; see [stop] in wait.h
-  std::atomic<waiter*> waiting{nullptr};       ///< its waiter while it is parked
+  void* resume_frame = nullptr;                 ///< the leaf coroutine; valid while detached
+  strand* next = nullptr;                       ///< link in a queue of ready strands
+  segment* top = nullptr;                       ///< valid while detached
+  std::atomic<spin_lock*> wait_lock{nullptr};   ///< the lock under which it may be waiting; see [stop] in wait.h
+  std::atomic<waiter*> waiting{nullptr};        ///< its waiter while it is parked
   std::atomic<const void*> parked_at{nullptr};  ///< source place of the last park (see place.h)
   std::atomic<uint32_t> since{0};  ///< parked: coarse ms since the runtime's start; sampled: ready time in 32 ns units
   std::atomic<uint8_t> reason{0};  ///< a wait_reason
@@ -107,8 +107,8 @@ using transfer = void;
 WEFT_INLINE void transfer_to(std::coroutine_handle<> h) noexcept { this_context.pending = h.address(); }
 #endif
 
-/// Allocates when the current segment is full: takes the spare segment or a new one. Aborts with the function's name when
-/// the stack limit is reached, or when called outside any task.
+/// Allocates when the current segment is full: takes the spare segment or a new one. Aborts with the function's name
+/// when the stack limit is reached, or when called outside any task.
 WEFT_NOINLINE void* frame_allocate_slow(std::size_t bytes);
 
 /// Frees down to `frame` when it is not inside the current segment.

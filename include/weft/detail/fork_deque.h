@@ -1,16 +1,16 @@
 // A processor's deque of forks that other processors may take: split into a private and a public part.
 //
 // Indices grow upward. Thieves take at `top`, the oldest and therefore biggest piece; the owner pushes and pops at
-// `tail`. [top, split) is public, [split, tail) is private. `top` and `split` share one 64-bit word, so whatever the owner
-// and a thief do to the public part are read-modify-writes of one location and need no fence; the private part needs
-// neither. That makes the fork that nobody steals free of locked instructions.
+// `tail`. [top, split) is public, [split, tail) is private. `top` and `split` share one 64-bit word, so whatever the
+// owner and a thief do to the public part are read-modify-writes of one location and need no fence; the private part
+// needs neither. That makes the fork that nobody steals free of locked instructions.
 //
 // Protocol [fork]:
 //   F1 push: write slot[tail], ++tail. If nothing is public (split == tail - 1), or a thief asked (`want`): F2.
 //   F2 publish: add to `split` with a release RMW. Half of the private part becomes public, at least one.
 //   F3 pop: if the private part is not empty, --tail. No atomic RMW. Else F4.
-//   F4 pop_public: CAS (top, split) -> (top, split - 1), or for the last one (top, split) -> (split, split), which moves
-//      `top` on, so that a thief that still holds the old word fails (no ABA).
+//   F4 pop_public: CAS (top, split) -> (top, split - 1), or for the last one (top, split) -> (split, split), which
+//      moves `top` on, so that a thief that still holds the old word fails (no ABA).
 //   F5 steal: read the word (acquire), read slot[top], CAS top -> top + 1 (acq_rel). An empty public part sets `want`.
 //
 // Invariants:
@@ -20,8 +20,9 @@
 //
 // pop() takes the entry that the caller expects on top, or nothing: leftovers of other strands may lie below.
 //
-// Rejected: Chase-Lev (the owner pays a full fence on each pop; measured 17.6 against 6.8 ns per fork), and Chase-Lev with
-// the fence moved to the thief by membarrier (6.3 ns, but a steal then costs microseconds and some sandboxes refuse it).
+// Rejected: Chase-Lev (the owner pays a full fence on each pop; measured 17.6 against 6.8 ns per fork), and Chase-Lev
+// with the fence moved to the thief by membarrier (6.3 ns, but a steal then costs microseconds and some sandboxes
+// refuse it).
 //
 // Source: the split deque is from Lace (van Dijk and van de Pol, 2014); `want` is their movesplit request.
 #pragma once
@@ -54,12 +55,14 @@ class fork_deque {
   /// `on_publish(nullptr)` once after some have.
   template <class OnPublish>
   WEFT_INLINE void push(Entry* e, OnPublish&& on_publish) {
-    if (tail_ == full_at_) [[unlikely]] make_room();
+    if (tail_ == full_at_) [[unlikely]]
+      make_room();
     // relaxed: F1; the release in publish() makes the slot visible.
     buffer_->slot(tail_).store(e, std::memory_order_relaxed);
     ++tail_;
     // relaxed: `want` is a hint; a late look costs a delay, not correctness.
-    if (split_ == tail_ - 1 || want_.load(std::memory_order_relaxed) != 0) [[unlikely]] publish(on_publish);
+    if (split_ == tail_ - 1 || want_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      publish(on_publish);
   }
 
   /// Takes `e` back if it is the newest entry. Owner only. False: it was stolen, or is not this processor's.
@@ -70,7 +73,8 @@ class fork_deque {
       if (buffer_->slot(tail_ - 1).load(std::memory_order_relaxed) != e) return false;
       --tail_;
       // relaxed: a hint, as in push().
-      if (want_.load(std::memory_order_relaxed) != 0) [[unlikely]] publish(on_publish);
+      if (want_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        publish(on_publish);
       return true;
     }
     return pop_public(e);
@@ -92,7 +96,8 @@ class fork_deque {
     const uint32_t top = top_of(word);
     const uint32_t split = split_of(word);
     if (static_cast<int32_t>(split - top) <= 0) {
-      // relaxed: a hint to the owner, read in push() and pop(); checked first so that thieves do not fight over the line.
+      // relaxed: a hint to the owner, read in push() and pop(); checked first so that thieves do not fight over the
+      // line.
       if (want_.load(std::memory_order_relaxed) == 0) want_.store(1, std::memory_order_relaxed);
       return nullptr;
     }

@@ -1,7 +1,8 @@
 // A lock of four bytes for a few instructions' worth of work.
 //
-// Taken by exchange, released by a plain store; a waiter spins briefly and then lets other threads run, so a holder that
-// the kernel descheduled is not waited for with a burning core. Nothing may park, allocate or call out while it is held.
+// Taken by exchange, released by a plain store; a waiter spins briefly and then lets other threads run, so a holder
+// that the kernel descheduled is not waited for with a burning core. Nothing may park, allocate or call out while it is
+// held.
 #pragma once
 
 #include <atomic>
@@ -19,7 +20,8 @@ class spin_lock {
 
   WEFT_INLINE void lock() noexcept {
     // seq_cst: acquires from the release store in unlock(), and is the full barrier between steps P1 and P3 of [stop].
-    if (held_.exchange(1, std::memory_order_seq_cst) != 0) [[unlikely]] lock_slow();
+    if (held_.exchange(1, std::memory_order_seq_cst) != 0) [[unlikely]]
+      lock_slow();
   }
 
   WEFT_INLINE bool try_lock() noexcept {

@@ -27,28 +27,29 @@ struct task_control;
 
 /// What all tasks with the same entry function share. Static storage; never destroyed while tasks run.
 struct task_entry {
-  void (*finish)(task_control*) noexcept;       ///< moves the outcome to the block, destroys the root frame and closure
+  void (*finish)(task_control*) noexcept;  ///< moves the outcome to the block, destroys the root frame and closure
   void (*drop_outcome)(task_control*) noexcept;  ///< destroys an outcome that nobody claimed
-  void (*abandon)(task_control*, void* root_frame) noexcept;  ///< destroys the root frame and closure of an unfinished task
-  std::atomic<uint32_t> size_class{0};  ///< of the first block, the high-water hint; 0: not known yet
-  std::atomic<uint32_t> growths{0};     ///< stacks that did not fit their first block
+  void (*abandon)(task_control*,
+                  void* root_frame) noexcept;  ///< destroys the root frame and closure of an unfinished task
+  std::atomic<uint32_t> size_class{0};         ///< of the first block, the high-water hint; 0: not known yet
+  std::atomic<uint32_t> growths{0};            ///< stacks that did not fit their first block
 };
 
 enum class task_outcome : uint8_t { none, value, error };
 
 /// The values of task_control::join_word that are no waiter.
 //
-// Protocol [join-word]: 0 = running, a handle is held. The task's end exchanges `done` in (acq_rel): it wakes a waiter it
-// finds, or frees the block if it finds `detached`. The handle waits by CAS 0 -> waiter (release; failure: acquire, it is
-// done), leaves by CAS waiter -> 0, and lets go by exchange `detached`: if that finds `done`, it frees the block.
+// Protocol [join-word]: 0 = running, a handle is held. The task's end exchanges `done` in (acq_rel): it wakes a waiter
+// it finds, or frees the block if it finds `detached`. The handle waits by CAS 0 -> waiter (release; failure: acquire,
+// it is done), leaves by CAS waiter -> 0, and lets go by exchange `detached`: if that finds `done`, it frees the block.
 inline constexpr uintptr_t join_running = 0;
 inline constexpr uintptr_t join_done = 1;
 inline constexpr uintptr_t join_detached = 2;
 
 struct task_control : strand {
-  std::atomic<uint64_t> id;               ///< 0 while no task lives in the block
+  std::atomic<uint64_t> id;  ///< 0 while no task lives in the block
   std::atomic<task_entry*> entry;
-  std::atomic<const void*> started_at;    ///< return address of the call that started it
+  std::atomic<const void*> started_at;  ///< return address of the call that started it
   std::atomic<uintptr_t> join_word;
   task_outcome outcome;
   uint8_t size_class;
@@ -71,8 +72,18 @@ struct task_control : strand {
     function_low.store(static_cast<uint32_t>(address), std::memory_order_relaxed);
   }
 
-  /// Where the outcome is put: a T, or an exception_ptr.
-  void* outcome_slot() noexcept { return this + 1; }
+  /// Where the exception is kept that ended the task: over the fields of a strand that will not be resumed any more.
+  std::exception_ptr* error_slot() noexcept {
+    return reinterpret_cast<std::exception_ptr*>(static_cast<strand*>(this));
+  }
+
+  /// Where the result is kept: there too if it is small, else behind the control block.
+  template <class T>
+  T* value_slot() noexcept {
+    void* at = sizeof(T) <= small_outcome_bytes ? static_cast<void*>(static_cast<strand*>(this)) : this + 1;
+    return static_cast<T*>(at);
+  }
+  static constexpr std::size_t small_outcome_bytes = offsetof(strand, top);
 };
 
 /// The loaded stack of the caller while a new task's root frame is made on the new one.
@@ -86,8 +97,8 @@ struct start_scope {
 
 constexpr std::size_t round_up_16(std::size_t n) noexcept { return (n + 15) & ~std::size_t{15}; }
 
-/// Takes a block for a new task and loads its stack, with room for the outcome reserved. `sched` is null for the runtime
-/// that the caller runs in. Aborts when called outside any task without one.
+/// Takes a block for a new task and loads its stack, with room for the outcome reserved. `sched` is null for the
+/// runtime that the caller runs in. Aborts when called outside any task without one.
 void begin_task(start_scope& scope, scheduler* sched, task_entry& entry, std::size_t outcome_bytes) noexcept;
 
 /// Loads the caller's stack again.
@@ -96,7 +107,8 @@ void end_start(start_scope& scope) noexcept;
 /// Undoes begin_task() after the callable threw.
 void abandon_task(start_scope& scope) noexcept;
 
-/// Makes the new task ready and returns its id. 0: the runtime no longer admits tasks, and the task was destroyed unrun.
+/// Makes the new task ready and returns its id. 0: the runtime no longer admits tasks, and the task was destroyed
+/// unrun.
 uint64_t launch_task(scheduler* sched, task_control* task, void* root_frame, const void* started_at) noexcept;
 
 /// Frees the block of a finished task.
@@ -121,8 +133,8 @@ class start_guard {
   bool done_ = false;
 };
 
-/// Whether calling a function pointer with by-value parameters copies all that the task needs into its frame, so that no
-/// closure has to be kept.
+/// Whether calling a function pointer with by-value parameters copies all that the task needs into its frame, so that
+/// no closure has to be kept.
 template <class F>
 struct copies_its_arguments : std::false_type {};
 template <class R, class... P>
@@ -152,13 +164,13 @@ struct spawned {
   using result = task_result_t<task_type>;
   static constexpr bool keeps_closure = !copies_its_arguments<F>::value;
   using closure_type = closure<F, Args...>;
-  static constexpr std::size_t outcome_size =
-      std::is_void_v<result> || std::is_reference_v<result>
-          ? sizeof(std::exception_ptr)
-          : (sizeof(std::conditional_t<std::is_void_v<result> || std::is_reference_v<result>, char, result>) >
-                     sizeof(std::exception_ptr)
-                 ? sizeof(std::conditional_t<std::is_void_v<result> || std::is_reference_v<result>, char, result>)
-                 : sizeof(std::exception_ptr));
+  /// What the outcome needs in the block, behind the control block.
+  static constexpr std::size_t outcome_bytes = [] {
+    if constexpr (std::is_void_v<result> || std::is_reference_v<result>)
+      return std::size_t{0};
+    else
+      return sizeof(result) <= task_control::small_outcome_bytes ? std::size_t{0} : round_up_16(sizeof(result));
+  }();
   static_assert(!keeps_closure || alignof(closure_type) <= 16,
                 "weft: the callable's and arguments' alignment must not exceed 16");
 
@@ -167,19 +179,19 @@ struct spawned {
   }
 
   static closure_type* kept(task_control* t) noexcept {
-    return reinterpret_cast<closure_type*>(static_cast<char*>(t->outcome_slot()) + round_up_16(outcome_size));
+    return reinterpret_cast<closure_type*>(reinterpret_cast<char*>(t + 1) + outcome_bytes);
   }
 
   static void finish(task_control* t) noexcept {
     promise<result>& p = root(t);
     if (p.role & role_failed) {
-      std::construct_at(static_cast<std::exception_ptr*>(t->outcome_slot()), take_error(p));
+      std::construct_at(t->error_slot(), take_error(p));
       t->outcome = task_outcome::error;
     } else {
       if constexpr (std::is_reference_v<result>)
-        std::construct_at(static_cast<std::remove_reference_t<result>**>(t->outcome_slot()), &p.take());
+        std::construct_at(t->template value_slot<std::remove_reference_t<result>*>(), &p.take());
       else if constexpr (!std::is_void_v<result>)
-        std::construct_at(static_cast<result*>(t->outcome_slot()), p.take());
+        std::construct_at(t->template value_slot<result>(), p.take());
       t->outcome = task_outcome::value;
     }
     if (p.role & role_destroy) std::coroutine_handle<promise<result>>::from_promise(p).destroy();
@@ -188,9 +200,9 @@ struct spawned {
 
   static void drop_outcome(task_control* t) noexcept {
     if (t->outcome == task_outcome::error)
-      std::destroy_at(static_cast<std::exception_ptr*>(t->outcome_slot()));
+      std::destroy_at(t->error_slot());
     else if constexpr (!std::is_void_v<result> && !std::is_reference_v<result>)
-      if (t->outcome == task_outcome::value) std::destroy_at(static_cast<result*>(t->outcome_slot()));
+      if (t->outcome == task_outcome::value) std::destroy_at(t->template value_slot<result>());
     t->outcome = task_outcome::none;
   }
 
@@ -210,7 +222,7 @@ task_control* make_task(scheduler* sched, void*& root_frame, F&& f, Args&&... ar
                 "lvalue reference needs std::ref");
   static_assert(is_task<spawn_task_t<F, Args...>>, "weft: the callable must return a weft::task");
   using kind = spawned<std::decay_t<F>, std::decay_t<Args>...>;
-  start_guard guard(sched, kind::entry, round_up_16(kind::outcome_size));
+  start_guard guard(sched, kind::entry, kind::outcome_bytes);
   if constexpr (!kind::keeps_closure) {
     auto t = std::invoke(std::forward<F>(f), std::decay_t<Args>(std::forward<Args>(args))...);
     root_frame = task_access::frame(t).address();

@@ -18,11 +18,11 @@
 //                                                     waitings are the same waiter and wait_lock is still lk: unlink
 //                                                     it, result = stopped, R2, R3. Else unlock; if wait_lock has
 //                                                     changed, go to S3.
-//   Either P3 sees S1, or S3 sees P1 and then waits for the lock until W4, so no stop is missed. A stale lk is harmless:
-//   locks that wait_lock may name are in memory that is never given to anything else (channel cores, the lock table, the
-//   processors' timers). A wait that is no stop point sets wait_lock = nullptr before it sets `waiting` (release); S4
-//   reads `waiting` first (acquire), so it cannot take such a waiter for one that lk guards; and it reads it again, since
-//   a strand that was woken elsewhere and now announces lk has cleared it before P1.
+//   Either P3 sees S1, or S3 sees P1 and then waits for the lock until W4, so no stop is missed. A stale lk is
+//   harmless: locks that wait_lock may name are in memory that is never given to anything else (channel cores, the lock
+//   table, the processors' timers). A wait that is no stop point sets wait_lock = nullptr before it sets `waiting`
+//   (release); S4 reads `waiting` first (acquire), so it cannot take such a waiter for one that lk guards; and it reads
+//   it again, since a strand that was woken elsewhere and now announces lk has cleared it before P1.
 #pragma once
 
 #include <atomic>

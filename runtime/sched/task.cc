@@ -248,7 +248,17 @@ void join_release(task_control* t) noexcept {
   s.give_block(block_kind::strand, t->size_class, t);
 }
 
-void request_stop(task_control* t) noexcept { stop_strand(t); }
+// The task's own strand first: a fork that begins later inherits its flag (run_fork), one that began is found by its
+// task.
+void request_stop(task_control* t) noexcept {
+  stop_strand(t);
+  scheduler_of(t).heap().for_each_strand([t](strand* s) {
+    // relaxed: ordered by the fence in stop_strand() and the one in run_fork().
+    if (s->kind.load(std::memory_order_relaxed) != strand_kind::fork) return;
+    // relaxed: as above.
+    if (static_cast<fork_strand*>(s)->task.load(std::memory_order_relaxed) == t) stop_strand(s);
+  });
+}
 
 void join_misuse(const char* what) noexcept { check_failed(what, __FILE__, __LINE__); }
 

@@ -395,6 +395,7 @@ void scheduler::run_fork(processor& p, fork_entry* e) noexcept {
   task_control* task = task_of(core->owner);
   // relaxed: for the registry.
   f->task.store(task, std::memory_order_relaxed);
+  std_atomics::fence_seq_cst();  // a stopper sees the task above, or this sees its flag
   // relaxed: inherited; a stop that comes later finds this strand in the registry.
   f->stop.store(task->stop.load(std::memory_order_relaxed), std::memory_order_relaxed);
   promise_base& child = promise_base::of(frame);

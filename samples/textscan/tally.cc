@@ -1,4 +1,4 @@
-// Adding tallies.
+// Adding the tallies of several scanners up, and reading their totals.
 #include "tally.h"
 
 #include <algorithm>

@@ -183,7 +183,8 @@ TEST(OptionsValidateTest, EveryFieldOutOfRangeIsRefusedByName) {
     c.set(opts);
     const absl::Status status = opts.validate();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.field;
-    EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("weft: options."), HasSubstr(c.field), HasSubstr("allowed")));
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("weft: options."), HasSubstr(c.field), HasSubstr("allowed")));
     EXPECT_EQ(runtime::create(opts).status(), status) << "create() asks validate()";
   }
 }

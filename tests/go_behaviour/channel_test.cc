@@ -282,7 +282,8 @@ task<> feed(channel<int> in, int items, std::atomic<int64_t>& expected) {
 }
 
 task<int64_t> many_consumers(int items, std::atomic<int64_t>& expected) {
-  constexpr std::array primes = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83};
+  constexpr std::array primes = {2,  3,  5,  7,  11, 13, 17, 19, 23, 29, 31, 37,
+                                 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83};
   static_assert(primes.size() == 23);
   channel<int> in(23 * 3);
   channel<int> out(23 * 3);

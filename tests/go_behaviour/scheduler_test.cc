@@ -368,7 +368,8 @@ constexpr const char* deadlock = "weft: all tasks are asleep - deadlock!\n\n";
 TEST_P(GoDeadlockDeathTest, AMainTaskThatReceivesFromNobodyIsReportedWithADump) {
   EXPECT_EXIT(run_with(GetParam(), main_receives), ::testing::ExitedWithCode(2),
               std::string(deadlock) +
-                  "task 1 \\[chan receive\\]:\n\tparked at .*scheduler_test.cc:[0-9]+\n\tin .*main_receives.*\n\tstarted by ");
+                  "task 1 \\[chan receive\\]:\n\tparked at .*scheduler_test.cc:[0-9]+\n"
+                  "\tin .*main_receives.*\n\tstarted by ");
 }
 
 // T20

@@ -68,7 +68,8 @@ case_lines_count_like_wc_and_grep() {
   make_tree
   run 0 --lines tree
   expect_out "$(find tree -type f -exec grep -c '' {} \; | awk '{ n += $1 } END { print n }')"
-  expect_err "$(find tree -type f -exec cat {} + | wc -l | awk '{ print $1 + 2 }') lines, 2 of them without a newline at its end"
+  lines=$(find tree -type f -exec cat {} + | wc -l | awk '{ print $1 + 2 }')
+  expect_err "$lines lines, 2 of them without a newline at its end"
   expect_err "scanned         6 files, $(find tree -type f -printf '%s\n' | awk '{ n += $1 } END { print n }') bytes"
 }
 

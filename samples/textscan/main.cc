@@ -2,7 +2,7 @@
 //
 //   textscan /usr/include                      the most frequent words
 //   textscan --lines src docs                  how many lines
-//   textscan --search FIXME src                files with FIXME, and on how many lines
+//   textscan --search error src                files with "error", and on how many lines
 //   find . -name '*.h' -print0 | textscan -0 --files-from - --lines
 //
 // What it shows: stages that run concurrently and are written as plain loops (pipeline.cc puts them together), buffers

@@ -34,8 +34,8 @@ struct alignas(16) fork_core {
   std::coroutine_handle<> parent;
   std::atomic<promise_base*> failed{nullptr};  ///< the first child that threw
   std::atomic<int32_t> pending;
-  strand* home;   ///< W; written in J3
-  strand* owner;  ///< the strand that forked; written when the first child becomes public
+  strand* home;                ///< W; written in J3
+  std::atomic<strand*> owner;  ///< the strand that forked; written, always alike, as each child becomes public
 };
 
 /// A core with the entries of the children 1..N-1 right before it, so that an entry knows how many follow it.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <mutex>
 #include <string_view>
 
 #include "absl/debugging/symbolize.h"
@@ -84,7 +85,13 @@ std::string_view without_parameters(std::string_view name) {
 
 std::string symbol_name(const void* code_address) {
   std::array<char, 4096> buffer{};
-  if (!absl::Symbolize(code_address, buffer.data(), static_cast<int>(buffer.size()))) return hexadecimal(code_address);
+  {
+    // Abseil's cache has a lock of its own, but one that ThreadSanitizer does not see in an Abseil built without it.
+    static std::mutex mutex;
+    const std::lock_guard lock(mutex);
+    if (!absl::Symbolize(code_address, buffer.data(), static_cast<int>(buffer.size())))
+      return hexadecimal(code_address);
+  }
   // Abseil demangles what it can. What it cannot may be a coroutine's part with a suffix that no demangler knows.
   return demangled(without_coroutine_part(buffer.data()));
 }

@@ -320,7 +320,8 @@ void scheduler::wake_all() noexcept {
 void forks_published(fork_entry* entry) noexcept {
   context& c = this_context;
   if (entry != nullptr) {
-    entry->core->owner = c.current;
+    // relaxed: the release of F2 publishes it; a thief of an older child may read the same value meanwhile.
+    entry->core->owner.store(c.current, std::memory_order_relaxed);
     return;
   }
   c.proc->counters.forks_published.add();

@@ -392,7 +392,8 @@ void scheduler::run_fork(processor& p, fork_entry* e) noexcept {
     s = make_fork_strand(*this);
   }
   auto* f = static_cast<fork_strand*>(s);
-  task_control* task = task_of(core->owner);
+  // relaxed: written before the entry became public; taking it was the acquire.
+  task_control* task = task_of(core->owner.load(std::memory_order_relaxed));
   // relaxed: for the registry.
   f->task.store(task, std::memory_order_relaxed);
   std_atomics::fence_seq_cst();  // a stopper sees the task above, or this sees its flag

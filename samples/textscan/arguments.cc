@@ -29,7 +29,7 @@ where to look
 how
   -j, --jobs N             files to read at once, 1 to 256 (default: one per processor, see WEFT_PROCS)
       --top N              words to print, 0 to 1000000 (default: 20)
-      --block BYTES        how much to read and scan at a time, 64 to 67108864 (default: 131072)
+      --block BYTES        how much to read and scan at a time, 64 to 67108864 (default: 65536)
   -q, --quiet              print results and errors only, no progress and no report
   -h, --help               show this text
 

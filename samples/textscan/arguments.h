@@ -19,7 +19,7 @@ struct arguments {
   std::string text;                       // what --search looks for; not empty, no newline
   std::optional<int> jobs;                // files read at once; without it, one per processor
   std::size_t top = 20;                   // words to print
-  std::size_t block_bytes = 128 * 1024;   // what is read and scanned at a time
+  std::size_t block_bytes = 64 * 1024;    // what is read and scanned at a time
   bool binary = false;                    // scan binary files too
   bool quiet = false;                     // results only, no report
   bool help = false;                      // print help_text() and do nothing else

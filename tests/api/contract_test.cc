@@ -108,7 +108,7 @@ weft::task<bool> sleeps() {
   bool slept = co_await weft::sleep_for(1ms);
   bool until = co_await weft::sleep_until(std::chrono::steady_clock::now() + 1ms);
   co_await weft::yield();
-  co_return slept && until;
+  co_return slept&& until;
 }
 
 TEST(ContractTest, TimeAndYielding) { EXPECT_TRUE(weft::run(sleeps)); }

@@ -121,7 +121,7 @@ constexpr malformed malformed_variables[] = {
     {"WEFT_DEBUG", "schedtrace=1000,nosuch=1", "schedtrace=MILLISECONDS"},
 };
 INSTANTIATE_TEST_SUITE_P(All, MalformedVariableTest, ::testing::ValuesIn(malformed_variables),
-                         [](const auto& info) { return std::to_string(info.index); });
+                         [](const auto& tested) { return std::to_string(tested.index); });
 
 TEST_P(MalformedVariableTest, IsRefusedWithItsNameItsValueAndWhatIsAllowed) {
   const malformed& m = GetParam();

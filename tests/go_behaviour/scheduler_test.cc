@@ -360,7 +360,7 @@ class GoDeadlockDeathTest : public ::testing::TestWithParam<const char*> {
   }
 };
 INSTANTIATE_TEST_SUITE_P(With, GoDeadlockDeathTest, ::testing::Values("1", "2"),
-                         [](const auto& info) { return std::string(info.param) + "Processors"; });
+                         [](const auto& tested) { return std::string(tested.param) + "Processors"; });
 
 constexpr const char* deadlock = "weft: all tasks are asleep - deadlock!\n\n";
 

@@ -231,7 +231,7 @@ case_borders_of_blocks() {
   local lines
   lines=$(for f in tree/*; do grep -c '' "$f" || true; done | awk '{ n += $1 } END { print n }')
   local block
-  for block in 64 65 66 71 97 128 1000 1024 4096 10007 131072; do
+  for block in 64 65 66 71 97 128 1000 1024 4096 10007 65536; do
     run 0 -q --block "$block" --search needle tree
     expect_out_file expected
     run 0 -q --block "$block" --search n tree/one_line
@@ -402,7 +402,7 @@ textscan=$(realpath "$1")
 work=$(mktemp -d)
 churn=  # a process that a case has started
 clean_up() {
-  if [[ -n $churn ]]; then kill "$churn" && wait "$churn" 2>/dev/null || true; fi
+  if [[ -n $churn ]]; then kill "$churn" && wait "$churn" 2>/dev/null; fi || true
   rm -rf "$work"
 }
 trap clean_up EXIT

@@ -160,7 +160,12 @@ task<> send_counted(channel<counted> out, int count, std::atomic<int>& live, int
 }
 
 task<> receive_counted(channel<counted> in, int most, int& received) {
-  while (received < most && co_await in.receive()) ++received;
+  // Not `received < most && co_await ...`: g++ 12 loses the task there.
+  while (received < most) {
+    const std::optional<counted> value = co_await in.receive();
+    if (!value) co_return;
+    ++received;
+  }
 }
 
 TEST(SimulationTest, CloseAndStopRaceWithHandOffsAndEveryValueIsAccountedFor) {
@@ -359,7 +364,7 @@ TEST(SimulationTest, SleepersWakeOnTheirTimeOrAreStopped) {
     }
     sim.finish();
     for (int i = 0; i < sleepers; ++i)
-      if (!stopped[i]) EXPECT_EQ(slept[i], times[i]);
+      EXPECT_TRUE(stopped[i] || slept[i] == times[i]) << slept[i] << " of " << times[i] << " naps";
   });
 }
 

@@ -143,7 +143,7 @@ task<bool> returns_a_reference() {
   int x = 5;
   int& again = co_await same(x);
   again = 6;
-  co_return &again == &x && x == 6;
+  co_return &again == &x&& x == 6;
 }
 
 TEST_P(TaskTest, AReferenceResultNamesTheSameObject) { EXPECT_TRUE(run(returns_a_reference)); }
@@ -207,8 +207,8 @@ task<int> hold(counted c, std::atomic<int>& ran, int throws) {
 }
 
 task<> join_counted(std::atomic<int>& live, std::atomic<int>& ran) {
-  auto [a, b, c] = co_await join(hold(counted(live, 1), ran, 0), hold(counted(live, 2), ran, 0),
-                                 hold(counted(live, 3), ran, 0));
+  auto [a, b, c] =
+      co_await join(hold(counted(live, 1), ran, 0), hold(counted(live, 2), ran, 0), hold(counted(live, 3), ran, 0));
   EXPECT_EQ(a + b + c, 6);
   EXPECT_EQ(live, 0) << "parameters die with the join's expression";
 }
@@ -376,9 +376,7 @@ struct copies {
   copies(copies&& other) noexcept : copied(other.copied), moved(other.moved + 1) {}
 };
 
-task<> record(channel<copies> out, copies c) {
-  static_cast<void>(co_await out.send(std::move(c)));
-}
+task<> record(channel<copies> out, copies c) { static_cast<void>(co_await out.send(std::move(c))); }
 
 task<> go_copies_lvalues() {
   channel<copies> ch(1);

@@ -146,8 +146,8 @@ TEST_F(TimeTest, AfterAStopEverySleepEndsAtOnce) {
 }
 
 TEST_F(TimeTest, SleepUntilAMomentThatHasPassedDoesNotWait) {
-  join_handle<bool> h = rt->spawn(
-      []() -> task<bool> { co_return co_await sleep_until(std::chrono::steady_clock::now() - 1h); });
+  join_handle<bool> h =
+      rt->spawn([]() -> task<bool> { co_return co_await sleep_until(std::chrono::steady_clock::now() - 1h); });
   settle(*rt);
   ASSERT_TRUE(h.done());
   EXPECT_TRUE(h.get());

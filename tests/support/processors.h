@@ -78,7 +78,7 @@ class processors_test : public ::testing::TestWithParam<int> {
   runtime& rt() noexcept { return *rt_; }
 
   /// The sum of one counter over all processors.
-  uint64_t total(base::counter detail::processor_counters::*counter) {
+  uint64_t total(base::counter detail::processor_counters::* counter) {
     uint64_t sum = 0;
     for (const auto& p : runtime_access::sched(*rt_).processors()) sum += (p->counters.*counter).value();
     return sum;

@@ -46,7 +46,9 @@ TEST(MetricsTest, EachDescribedMetricReadsWithItsKind) {  // M1
   for (const metrics::description& d : metrics::all()) {
     EXPECT_EQ(samples[i].value.kind(), d.kind) << d.name;
     EXPECT_FALSE(d.text.empty()) << d.name;
-    if (d.kind == metrics::value_kind::float64) EXPECT_TRUE(std::isfinite(samples[i].value.as_float64())) << d.name;
+    if (d.kind == metrics::value_kind::float64) {
+      EXPECT_TRUE(std::isfinite(samples[i].value.as_float64())) << d.name;
+    }
     ++i;
   }
 }

@@ -3,9 +3,9 @@
 #
 #   samples/textscan/compare.sh TEXTSCAN [DIRECTORY [RUNS]]
 #
-# The programs take turns, so that whatever else the machine does meets all of them alike. Prints the medians of the wall
-# time and of the processor time, and the median of textscan's ratio to the other in the same turn. Results are written to a
-# file: grep stops at the first match when it writes to /dev/null.
+# The programs take turns, so that whatever else the machine does meets all of them alike. Prints the medians of the
+# wall time and of the processor time, and the median of textscan's ratio to the other in the same turn. Results are
+# written to a file: grep stops at the first match when it writes to /dev/null.
 set -euo pipefail
 export LC_ALL=C TIMEFORMAT='%R %U %S'
 
@@ -34,7 +34,8 @@ row() {
   if [[ $name != textscan && -e $work/textscan ]]; then
     ratio=$(paste -d' ' "$work/textscan" "$work/$name" | awk '{ print $1 / $3 }' | median)
   fi
-  printf '  %-9s %7.0f ms %7.0f ms   %s\n' "$name" "$(column 1 "$name" | median)" "$(column 2 "$name" | median)" "$ratio"
+  printf '  %-9s %7.0f ms %7.0f ms   %s\n' "$name" \
+    "$(column 1 "$name" | median)" "$(column 2 "$name" | median)" "$ratio"
 }
 
 # compare TITLE: takes turns with the commands in the arrays ours, rg and grep; an empty one is left out.

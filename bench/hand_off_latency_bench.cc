@@ -45,7 +45,9 @@ bool compute_until(const std::atomic<int64_t>& ran_at_ns, int64_t start_ns) {
 }
 
 weft::task<> receiver(weft::channel<int> turns, std::atomic<int64_t>* ran_at_ns) {
-  while (co_await turns.receive()) {
+  for (;;) {
+    const bool open = (co_await turns.receive()).has_value();
+    if (!open) break;
     // release: pairs with the acquire load in compute_until().
     ran_at_ns->store(weft_bench::now_ns(), std::memory_order_release);
   }

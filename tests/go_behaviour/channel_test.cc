@@ -520,8 +520,8 @@ TEST_P(GoChannelTest, AChainOfFiltersSievesThePrimes) {
 using series = channel<int64_t>;
 
 task<> constant_series(series out, int64_t c) {
-  while (co_await out.send(c)) {
-  }
+  bool open = true;
+  while (open) open = co_await out.send(c);
 }
 
 task<> add_series(series a, series b, series out) {
@@ -558,7 +558,8 @@ task<> scale_series(series in, int64_t by, series out) {
 }
 
 task<> delayed_series(series in, series out) {
-  if (co_await out.send(0))
+  const bool open = co_await out.send(0);
+  if (open)
     while (std::optional<int64_t> v = co_await in.receive())
       if (!co_await out.send(*v)) break;
   in.close();

@@ -36,8 +36,8 @@ class GoSchedulerTest : public processors_test {};
 INSTANTIATE_TEST_SUITE_P(With, GoSchedulerTest, test::some_processors(), test::processors_name);
 
 task<> receive_for_ever(channel<int> ch) {
-  while (co_await ch.receive()) {
-  }
+  bool open = true;
+  while (open) open = (co_await ch.receive()).has_value();
 }
 
 // T1: Go stops the world for this; here two threads ask for everything that looks at all tasks, at once.
@@ -82,10 +82,11 @@ TEST_P(GoSchedulerTest, AYieldLetsTheOtherReadyTasksRun) {
 }
 
 task<> ping_pong(channel<int> in, channel<int> out, std::atomic<int64_t>& count, const std::atomic<bool>& enough) {
-  while (!enough) {
+  bool open = true;
+  while (open && !enough) {
     if (!co_await in.receive()) break;
     ++count;
-    if (!co_await out.send(1)) break;
+    open = co_await out.send(1);
   }
   in.close();
   out.close();

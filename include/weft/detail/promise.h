@@ -22,6 +22,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/detail/check.h>
 #include <weft/detail/context.h>
 #include <weft/detail/fork_deque.h>
 
@@ -58,7 +59,22 @@ struct promise_base {
     return std::coroutine_handle<promise_base>::from_address(frame).promise();
   }
 
+#if defined(__GNUC__) && !defined(__clang__)
+  // g++-12 lays out some coroutines so that no handle finds their frame (see docs/pitfalls.md): better told than lost.
+  struct initial_awaiter {
+    const promise_base& promise;
+    static bool await_ready() noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> h) const noexcept {
+      WEFT_CHECK(&of(h.address()) == &promise,
+                 "this coroutine was miscompiled by g++ (co_await in a condition, no local variable in the function); "
+                 "see g++-12 in weft's docs/pitfalls.md");
+    }
+    static void await_resume() noexcept {}
+  };
+  initial_awaiter initial_suspend() const noexcept { return {*this}; }
+#else
   static std::suspend_always initial_suspend() noexcept { return {}; }
+#endif
 
   struct final_awaiter {
     static bool await_ready() noexcept { return false; }

@@ -1,8 +1,10 @@
 // Destroying tasks that did not end by the shutdown's deadline: leaf to root, with the workers stopped.
 //
 // First every waiter is taken out of its queue, so that a destructor that releases a permit or closes a channel finds
-// none of them; then each strand's frames are destroyed from the leaf up. A frame whose forked children are not all
-// gone yet is left to the last of them, by the same count as while running ([join] in join.h).
+// none of them; then each task's frames are destroyed from the leaf up, the youngest task first: a task's frame may own
+// what the tasks that it started still hold, a mutex for instance. A frame whose forked children are not all gone yet
+// is left to the last of them, by the same count as while running ([join] in join.h).
+#include <algorithm>
 #include <exception>
 #include <utility>
 #include <vector>
@@ -46,6 +48,29 @@ void end_destroyed(task_control* t) noexcept {
   }
 }
 
+struct leaf {
+  uint64_t task_id;
+  void* frame;
+};
+
+// The task whose first frame is at the root of this one's chain of callers.
+uint64_t task_id_of(void* frame) noexcept {
+  for (;;) {
+    const promise_base& p = promise_base::of(frame);
+    void* target = reinterpret_cast<void*>(p.role & ~role_tags);
+    if (p.role & role_root) {
+      // relaxed: workers are stopped.
+      return static_cast<task_control*>(target)->id.load(std::memory_order_relaxed);
+    }
+    if (target == nullptr) {
+      frame = p.continuation.address();
+    } else {
+      auto* core = p.role & role_stolen ? static_cast<fork_core*>(target) : static_cast<fork_entry*>(target)->core;
+      frame = core->parent.address();
+    }
+  }
+}
+
 void destroy_upward(void* frame) noexcept {
   for (;;) {
     promise_base& p = promise_base::of(frame);
@@ -83,20 +108,23 @@ void destroy_unstarted(task_control* t, void* root_frame) noexcept {
 }
 
 void scheduler::destroy_tasks() noexcept {
-  std::vector<void*> leaves;
+  std::vector<leaf> leaves;
+  const auto add = [&](void* frame) { leaves.push_back({task_id_of(frame), frame}); };
   // Forks that were offered and never begun.
   for (auto& p : processors_)
     while (fork_entry* e = p->forks.steal()) {
       promise_base& child = promise_base::of(e->frame);
       child.role = (child.role & role_destroy) | reinterpret_cast<uintptr_t>(e->core) | role_stolen;
-      leaves.push_back(e->frame);
+      add(e->frame);
     }
   heap_.for_each_strand([&](strand* s) {
     if (!is_live(s)) return;
     leave_queues(s);
-    if (s->resume_frame != nullptr) leaves.push_back(s->resume_frame);
+    if (s->resume_frame != nullptr) add(s->resume_frame);
   });
-  for (void* leaf : leaves) destroy_upward(leaf);
+  // A task's id is higher than that of the task that started it, see launch_task().
+  std::sort(leaves.begin(), leaves.end(), [](const leaf& a, const leaf& b) { return a.task_id > b.task_id; });
+  for (const leaf& l : leaves) destroy_upward(l.frame);
 }
 
 }  // namespace weft::detail

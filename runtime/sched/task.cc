@@ -121,7 +121,11 @@ uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const 
   }
   uint64_t id;
   if (p != nullptr) {
-    if (p->next_task_id == p->last_task_id) {
+    // Higher than its starter's, also when that has come from another processor: destroy_tasks() relies on it.
+    // relaxed: its own.
+    strand* starter = this_context.current;
+    const uint64_t least = starter == nullptr ? 0 : task_of(starter)->id.load(std::memory_order_relaxed);
+    if (p->next_task_id == p->last_task_id || p->next_task_id < least) {
       p->next_task_id = s.take_ids();
       p->last_task_id = p->next_task_id + scheduler::id_batch;
     }

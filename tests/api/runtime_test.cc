@@ -316,6 +316,29 @@ TEST_P(RuntimeTest, StragglersInJoinsAndInWaitsForOtherTasksAreDestroyedFromTheL
   held.unlock();
 }
 
+task<> lock_both(mutex& first, mutex& second) {
+  mutex_guard one = co_await first.lock();
+  mutex_guard two = co_await second.lock();
+}
+
+task<> lends_its_mutex(mutex& stuck, int generations) {
+  mutex own;
+  join_handle<void> child = spawn(lock_both, std::ref(own), std::ref(stuck));
+  if (generations > 0) go(lends_its_mutex, std::ref(stuck), generations - 1);
+  mutex_guard never = co_await stuck.lock();
+}
+
+// A mutex that dies while it is locked aborts.
+TEST_P(RuntimeTest, StragglersAreDestroyedBeforeTheTaskThatStartedThem) {
+  mutex stuck;
+  mutex_guard held = stuck.try_lock();
+  for (int i = 0; i < 8; ++i) (void)rt().spawn(lends_its_mutex, std::ref(stuck), 20);
+  test::eventually([&] { return test::tasks_in_state(rt(), "sync.Mutex.Lock") == 8 * 21 * 2; });
+  const shutdown_report report = rt().shutdown(20ms);
+  EXPECT_EQ(report.stragglers.size(), 8u * 21 * 2);
+  held.unlock();
+}
+
 TEST_P(RuntimeTest, AHandleMayOutliveTheRuntime) {
   std::unique_ptr<runtime> rt = make_runtime(GetParam());
   join_handle<std::string> h = rt->spawn([]() -> task<std::string> { co_return std::string(100, 'x'); });

@@ -36,6 +36,9 @@ void join_block(task_control* task) noexcept;
 /// Lets go of a handle.
 void join_release(task_control* task) noexcept;
 
+/// The same when the task is done and its outcome was taken.
+void join_taken(task_control* task) noexcept;
+
 /// Asks the task to stop.
 void request_stop(task_control* task) noexcept;
 
@@ -46,20 +49,22 @@ inline bool join_is_done(const task_control* task) noexcept {
   return task->join_word.load(std::memory_order_acquire) == join_done;
 }
 
+/// Lets go of the handle and throws what ended the task.
+[[noreturn]] void rethrow_outcome(task_control* task);
+
 template <class T>
 T take_outcome(task_control* task) {
   struct end {
     task_control* task;
     ~end() {
       // The task is done and the handle its only owner.
-      if constexpr (!std::is_void_v<T> && !std::is_reference_v<T>)
-        if (task->outcome == task_outcome::value) std::destroy_at(task->template value_slot<T>());
-      if (task->outcome == task_outcome::value) task->outcome = task_outcome::none;
-      join_release(task);
+      if constexpr (!std::is_void_v<T> && !std::is_reference_v<T>) std::destroy_at(task->template value_slot<T>());
+      join_taken(task);
     }
-  } e{task};
+  };
   if (task->outcome == task_outcome::error) [[unlikely]]
-    std::rethrow_exception(*task->error_slot());
+    rethrow_outcome(task);
+  end e{task};
   if constexpr (std::is_reference_v<T>)
     return **task->template value_slot<std::remove_reference_t<T>*>();
   else if constexpr (!std::is_void_v<T>)

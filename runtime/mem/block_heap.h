@@ -71,7 +71,7 @@ struct alignas(64) slab {
 inline slab& slab_of_strand(const void* block) noexcept {
   return *reinterpret_cast<slab*>(reinterpret_cast<uintptr_t>(block) & ~(uintptr_t{slab_bytes} - 1));
 }
-inline constexpr std::size_t max_strand_block = 8 * 1024;
+inline constexpr std::size_t max_strand_block = 28 * 1024;
 
 struct free_block {
   free_block* next;
@@ -154,7 +154,15 @@ class block_cache {
     list& l = lists_[static_cast<std::size_t>(kind)][size_class];
     if (l.head == nullptr && !refill(l, kind, size_class)) [[unlikely]]
       return nullptr;
+    return take_cached(kind, size_class);
+  }
+
+  /// nullptr when the list is empty.
+  void* take_cached(block_kind kind, std::size_t size_class) noexcept {
+    list& l = lists_[static_cast<std::size_t>(kind)][size_class];
     free_block* b = l.head;
+    if (b == nullptr) [[unlikely]]
+      return nullptr;
     detail::mark_used(b, class_bytes(size_class));
     l.head = b->next;
     --l.count;
@@ -199,8 +207,8 @@ class block_cache {
     if (bytes > keep) detail::mark_unused(reinterpret_cast<char*>(b) + keep, bytes - keep);
   }
 
-  bool refill(list& l, block_kind kind, std::size_t size_class) noexcept;
-  void spill(list& l, block_kind kind, std::size_t size_class) noexcept;
+  WEFT_RARE bool refill(list& l, block_kind kind, std::size_t size_class) noexcept;
+  WEFT_RARE void spill(list& l, block_kind kind, std::size_t size_class) noexcept;
 
   block_heap& heap_;
   std::array<std::array<list, class_count>, 2> lists_{};

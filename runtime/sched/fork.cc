@@ -48,14 +48,10 @@ std::coroutine_handle<> leave_stolen(fork_core* core) noexcept {
 
 }  // namespace
 
-std::coroutine_handle<> finish_uncommon(promise_base& promise, uintptr_t role) noexcept {
+namespace {
+
+WEFT_NOINLINE std::coroutine_handle<> finish_child(promise_base& promise, uintptr_t role) noexcept {
   void* target = reinterpret_cast<void*>(role & ~role_tags);
-  if (role & role_root) {
-    auto* t = static_cast<task_control*>(target);
-    // The task may have parked last in a deeper frame, or waited for a join.
-    t->resume_frame = std::coroutine_handle<promise_base>::from_promise(promise).address();
-    return finish_task(t);
-  }
   if (target == nullptr) return promise.continuation;  // a call that threw
   fork_entry* entry = nullptr;
   fork_core* core;
@@ -73,6 +69,16 @@ std::coroutine_handle<> finish_uncommon(promise_base& promise, uintptr_t role) n
       return std::coroutine_handle<>::from_address(entry->frame);
   }
   return entry != nullptr ? leave_chain(entry) : leave_stolen(core);
+}
+
+}  // namespace
+
+std::coroutine_handle<> finish_uncommon(promise_base& promise, uintptr_t role) noexcept {
+  if ((role & role_root) == 0) return finish_child(promise, role);
+  auto* t = reinterpret_cast<task_control*>(role & ~role_tags);
+  // The task may have parked last in a deeper frame, or waited for a join.
+  t->resume_frame = std::coroutine_handle<promise_base>::from_promise(promise).address();
+  return finish_task(t);
 }
 
 void frames_free_slow(void* const* frames, std::size_t count) noexcept {

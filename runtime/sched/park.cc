@@ -11,7 +11,7 @@ namespace weft::detail {
 namespace {
 
 // Offers the forks that the parking strand leaves behind.
-WEFT_NOINLINE void leave_forks(processor& p) noexcept { p.forks.publish_all(forks_published); }
+WEFT_RARE void leave_forks(processor& p) noexcept { p.forks.publish_all(forks_published); }
 
 WEFT_NOINLINE std::coroutine_handle<> back_to_the_loop() noexcept {
   unload();

@@ -80,7 +80,7 @@ class run_next_slot {
     return old;
   }
 
-  WEFT_NOINLINE void wait_for_thief() noexcept {
+  WEFT_RARE void wait_for_thief() noexcept {
     do {
       // release: lets the thief pass T4 on its next try; nothing was changed.
       inside_.store(0, std::memory_order_release);

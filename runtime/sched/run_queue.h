@@ -57,9 +57,9 @@ class run_queue {
       T* item = slots_[head % Capacity].load(std::memory_order_relaxed);
       // acq_rel: Q2; thieves see the take. acquire on failure: another round needs the new head.
       if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
-        // The next one's control block and frame, which may be cold.
+        // A control block and frame that is wanted soon and may be cold.
         // relaxed: a hint.
-        const char* next = reinterpret_cast<const char*>(slots_[(head + 1) % Capacity].load(std::memory_order_relaxed));
+        const char* next = reinterpret_cast<const char*>(slots_[(head + 3) % Capacity].load(std::memory_order_relaxed));
         __builtin_prefetch(next);
         __builtin_prefetch(next + 64);
         __builtin_prefetch(next + 128);
@@ -93,6 +93,12 @@ class run_queue {
     const uint32_t tail = tail_.load(std::memory_order_acquire);
     const auto n = static_cast<int32_t>(tail - head);
     return n > 0 ? static_cast<uint32_t>(n) : 0;
+  }
+
+  /// Owner only: thieves may empty it at any moment, but nobody else fills it.
+  bool empty() const noexcept {
+    // relaxed: the owner's own tail; a late head only makes it look fuller.
+    return head_.load(std::memory_order_relaxed) == tail_.load(std::memory_order_relaxed);
   }
 
   static constexpr uint32_t capacity = Capacity;

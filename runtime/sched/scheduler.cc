@@ -36,6 +36,7 @@ scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, 
       how_(how),
       start_ns_(seams.time->now_ns()),
       heap_(*seams.sys, this),
+      global_(heap_),
       drained_(*seams.sys) {
   static const bool registered = [] {
     os::system& real = os::system::real();
@@ -147,15 +148,6 @@ uint64_t scheduler::take_ids() noexcept {
 // Stamps one readied strand in latency_sample with the time.
 static constexpr uint32_t latency_sample = 128;
 
-void scheduler::ready(strand* s) noexcept {
-  processor* p = this_context.proc;
-  if (p != nullptr && &p->sched == this) [[likely]] {
-    ready_here(*p, s);
-  } else {
-    ready_from_outside(s);
-  }
-}
-
 // Who joins many tasks one by one would otherwise be resumed, only to park again, after each of them (measured:
 // 1,000,000 spawned and joined, 165 against 85 ns each).
 void scheduler::ready_behind(processor& p, strand* s) noexcept {
@@ -164,22 +156,14 @@ void scheduler::ready_behind(processor& p, strand* s) noexcept {
   wake_one();
 }
 
-WEFT_INLINE void scheduler::ready_here(processor& p, strand* s) noexcept {
-  if (--p.latency_countdown == 0) [[unlikely]]
-    stamp(p, s);
-  strand* displaced = p.use_run_next ? p.run_next.put(s) : s;
-  if (displaced != nullptr) [[unlikely]]
-    ready_displaced(p, displaced);
-}
-
-WEFT_NOINLINE void scheduler::stamp(processor& p, strand* s) noexcept {
+void scheduler::stamp(processor& p, strand* s) noexcept {
   p.latency_countdown = latency_sample;
   // relaxed: handed over with the strand.
   s->since.store(static_cast<uint32_t>((now_ns() - start_ns_) >> 5), std::memory_order_relaxed);
   s->sampled = true;
 }
 
-WEFT_NOINLINE void scheduler::ready_displaced(processor& p, strand* s) noexcept {
+void scheduler::ready_displaced(processor& p, strand* s) noexcept {
   push_ring(p, s);
   wake_one();
 }
@@ -189,8 +173,7 @@ void scheduler::push_ring(processor& p, strand* s) noexcept {
     strand* half[processor::ring_capacity / 2 + 1];
     const uint32_t n = p.ring.take_half(half);
     if (n == 0) continue;  // thieves made room meanwhile
-    for (uint32_t i = 0; i + 1 < n; ++i) half[i]->next = half[i + 1];
-    global_.push(half[0], half[n - 1], n);
+    global_.push(half, n);
     p.counters.overflows.add(n);
   }
 }
@@ -207,9 +190,7 @@ void scheduler::ready_all(strand* first, uint32_t count) noexcept {
     if (count > 1) wake_one();
     return;
   }
-  strand* last = first;
-  while (last->next != nullptr) last = last->next;
-  global_.push(first, last, count);
+  global_.push_list(first);
   wake_one();
 }
 

@@ -52,7 +52,10 @@ class scheduler {
   absl::Status start() noexcept;
 
   /// R3 of [ready] for a strand of this scheduler, from any thread.
-  void ready(strand* s) noexcept;
+  WEFT_INLINE void ready(strand* s) noexcept;
+
+  /// The same by the thread that drives `p`, a processor of this scheduler.
+  WEFT_INLINE void ready_here(processor& p, strand* s) noexcept;
 
   /// Makes a strand ready that need not run before the others here: behind them if there are any.
   void ready_behind(processor& p, strand* s) noexcept;
@@ -148,7 +151,7 @@ class scheduler {
     if (draining_.load(std::memory_order_relaxed) != 0) [[unlikely]]
       check_drained();
   }
-  void check_drained() noexcept;
+  WEFT_RARE void check_drained() noexcept;
 
   /// The figures of plain threads that act on the runtime.
   base::time_histogram& foreign_latencies() noexcept { return foreign_latencies_; }
@@ -182,10 +185,9 @@ class scheduler {
   bool take_mail(processor& p, sched::inbox<strand>& mail, work& out) noexcept;
   strand* fire_timers(processor& p, int64_t now, uint32_t& count) noexcept;
   void push_ring(processor& p, strand* s) noexcept;
-  void ready_here(processor& p, strand* s) noexcept;
-  void ready_displaced(processor& p, strand* s) noexcept;
-  void stamp(processor& p, strand* s) noexcept;
-  void ready_from_outside(strand* s) noexcept;
+  WEFT_RARE void ready_displaced(processor& p, strand* s) noexcept;
+  WEFT_RARE void stamp(processor& p, strand* s) noexcept;
+  WEFT_NOINLINE void ready_from_outside(strand* s) noexcept;
   worker* pop_idle() noexcept;
   bool leave_idle(worker& w) noexcept;
   void signal(worker& w) noexcept;
@@ -248,6 +250,23 @@ class scheduler {
   std::vector<seen> monitor_seen_;
   base::counter long_resumes_;  // resumptions that lasted over 10 ms
 };
+
+WEFT_INLINE void scheduler::ready_here(processor& p, strand* s) noexcept {
+  if (--p.latency_countdown == 0) [[unlikely]]
+    stamp(p, s);
+  strand* displaced = p.use_run_next ? p.run_next.put(s) : s;
+  if (displaced != nullptr) [[unlikely]]
+    ready_displaced(p, displaced);
+}
+
+WEFT_INLINE void scheduler::ready(strand* s) noexcept {
+  processor* p = this_context.proc;
+  if (p != nullptr && &p->sched == this) [[likely]] {
+    ready_here(*p, s);
+  } else {
+    ready_from_outside(s);
+  }
+}
 
 /// Keeps a scheduler's memory until the process ends, for handles that outlive their runtime.
 void keep_for_ever(std::unique_ptr<scheduler> s);
@@ -326,7 +345,7 @@ std::coroutine_handle<> finish_task(task_control* t) noexcept;
 /// Takes back the empty stack of a stolen fork.
 void recycle_fork_strand(processor& p, strand* s) noexcept;
 
-void record_latency(processor& p, strand* s) noexcept;
+WEFT_RARE void record_latency(processor& p, strand* s) noexcept;
 
 /// Bookkeeping for a strand that is about to run on `p`.
 WEFT_INLINE void dispatched(processor& p, strand* s) noexcept {

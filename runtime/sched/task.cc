@@ -14,62 +14,51 @@ using mem::block_kind;
 namespace {
 
 // A first guess for entry functions that were never started; raised by growth (see raise_hint in stack.cc).
-constexpr uint32_t first_hint = sizeof(task_control) + 48;
+constexpr uint32_t frame_guess = 48;
+constexpr uint32_t first_hint = sizeof(task_control) + frame_guess;
 
 }  // namespace
 
 namespace {
 
-// The first task of a kind, or one whose outcome needs more than was guessed: settles the size class.
-WEFT_NOINLINE uint32_t first_class(task_entry& entry, std::size_t outcome_bytes) noexcept {
-  const std::size_t least = sizeof(task_control) + outcome_bytes;
-  WEFT_CHECK(least <= mem::max_strand_block, "a task's result type is larger than 7 KiB");
-  const auto size_class = static_cast<uint32_t>(mem::class_of(std::max<std::size_t>(least + 16, first_hint)));
+static_assert(sizeof(task_control) + most_fixed_bytes + frame_guess <= mem::max_strand_block);
+
+// The first task of a kind settles the size class. The outcome and the closure must be in the first block.
+WEFT_NOINLINE uint32_t first_class(task_entry& entry) noexcept {
+  const auto size_class = static_cast<uint32_t>(mem::class_of(first_hint + entry.fixed_bytes));
   // relaxed: a hint.
   entry.size_class.store(size_class, std::memory_order_relaxed);
   return size_class;
 }
 
-WEFT_INLINE void* take_strand_block(scheduler& sched, processor* p, std::size_t size_class) noexcept {
-  if (p != nullptr && &p->sched == &sched) [[likely]]
-    return p->blocks.take(block_kind::strand, size_class);
-  return sched.take_block(block_kind::strand, size_class);
-}
-
-}  // namespace
-
-void begin_task(start_scope& scope, scheduler* sched, task_entry& entry, std::size_t outcome_bytes) noexcept {
-  context& c = this_context;
-  if (sched == nullptr) {
-    WEFT_CHECK(c.proc != nullptr, "weft::go or weft::spawn outside any task; use runtime::spawn");
-    sched = &c.proc->sched;
-  }
-  // relaxed: a hint, only ever raised.
-  uint32_t size_class = entry.size_class.load(std::memory_order_relaxed);
-  if (size_class == 0) [[unlikely]]
-    size_class = first_class(entry, outcome_bytes);
-  void* block = take_strand_block(*sched, c.proc, size_class);
-  WEFT_CHECK(block != nullptr, "out of memory for a new task");
-
-  // The block's memory is a strand at all times ([stop] and the registry may look), so its atomics are stored to, not
-  // made.
-  auto* t = static_cast<task_control*>(block);
+// What is the same for every task in this block: written once, and again after a fork's strand used it.
+WEFT_RARE void shape_block(task_control* t) noexcept {
   // relaxed: all of these are published by whatever makes the task ready.
   t->wait_lock.store(nullptr, std::memory_order_relaxed);
   t->waiting.store(nullptr, std::memory_order_relaxed);
-  t->stop.store(0, std::memory_order_relaxed);
-  t->entry.store(&entry, std::memory_order_relaxed);
   // relaxed: as above.
   t->kind.store(strand_kind::task, std::memory_order_relaxed);
   t->sampled = false;
-  t->outcome = task_outcome::none;
-  t->size_class = static_cast<uint8_t>(size_class);
-  const std::size_t bytes = mem::class_bytes(size_class);
-  char* limit = static_cast<char*>(block) + bytes;
+  const std::size_t bytes = mem::slab_of_strand(t).block_bytes;
+  t->size_class = static_cast<uint8_t>(mem::class_of(bytes));
   t->first.below = nullptr;
   t->first.stack_bytes = bytes;
-  t->first.limit = limit;
+  t->first.limit = reinterpret_cast<char*>(t) + bytes;
+}
 
+// Makes the block a new task's, and loads its stack. The block's memory is a strand at all times ([stop] and the
+// registry may look), so its atomics are stored to, not made.
+WEFT_INLINE void load_new_task(start_scope& scope, void* block, task_entry& entry, std::size_t outcome_bytes) noexcept {
+  auto* t = static_cast<task_control*>(block);
+  // relaxed: its owner's own.
+  if (t->kind.load(std::memory_order_relaxed) != strand_kind::task) [[unlikely]]
+    shape_block(t);
+  // relaxed: published by whatever makes the task ready.
+  t->stop.store(0, std::memory_order_relaxed);
+  t->entry.store(&entry, std::memory_order_relaxed);
+  t->outcome = task_outcome::none;
+
+  context& c = this_context;
   scope.current = alone(c.current);
   scope.sp = alone(c.sp);
   scope.limit = alone(c.limit);
@@ -78,8 +67,36 @@ void begin_task(start_scope& scope, scheduler* sched, task_entry& entry, std::si
   c.current = t;
   c.top = &t->first;
   c.sp = t->first.base() + outcome_bytes;
-  c.limit = limit;
+  c.limit = alone(t->first.limit);
   mark_unused(c.sp, static_cast<std::size_t>(c.limit - c.sp));
+}
+
+WEFT_NOINLINE void begin_task_slow(start_scope& scope, scheduler* sched, task_entry& entry,
+                                   std::size_t outcome_bytes) noexcept {
+  processor* p = this_context.proc;
+  if (sched == nullptr) {
+    WEFT_CHECK(p != nullptr, "weft::go or weft::spawn outside any task; use runtime::spawn");
+    sched = &p->sched;
+  }
+  // relaxed: a hint, only ever raised.
+  uint32_t size_class = entry.size_class.load(std::memory_order_relaxed);
+  if (size_class == 0) size_class = first_class(entry);
+  void* block = sched->take_block(block_kind::strand, size_class);
+  WEFT_CHECK(block != nullptr, "out of memory for a new task");
+  load_new_task(scope, block, entry, outcome_bytes);
+}
+
+}  // namespace
+
+void begin_task(start_scope& scope, scheduler* sched, task_entry& entry, std::size_t outcome_bytes) noexcept {
+  // relaxed: a hint, only ever raised.
+  const uint32_t size_class = entry.size_class.load(std::memory_order_relaxed);
+  processor* p = this_context.proc;
+  if (sched == nullptr && p != nullptr && size_class != 0) [[likely]] {
+    if (void* block = p->blocks.take_cached(block_kind::strand, size_class)) [[likely]]
+      return load_new_task(scope, block, entry, outcome_bytes);
+  }
+  begin_task_slow(scope, sched, entry, outcome_bytes);
 }
 
 std::size_t starting_stack_bytes() noexcept { return mem::class_bytes(mem::class_of(first_hint)); }
@@ -88,10 +105,10 @@ void end_start(start_scope& scope) noexcept {
   context& c = this_context;
   c.top->sp = c.sp;
   scope.made->top = c.top;
-  c.sp = scope.sp;
-  c.limit = scope.limit;
-  c.top = scope.top;
-  c.current = scope.current;
+  c.sp = alone(scope.sp);
+  c.limit = alone(scope.limit);
+  c.top = alone(scope.top);
+  c.current = alone(scope.current);
 }
 
 void abandon_task(start_scope& scope) noexcept {
@@ -107,32 +124,9 @@ void free_task(task_control* t) noexcept {
 
 // Protocol [admission]: the starter counts the task (A1), then looks whether admission is closed (A2). Shutdown closes
 // admission (C1), then drains by the counts (C2). Either A2 sees C1, or C2 sees A1 in the end.
-uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const void* started_at) noexcept {
-  processor* p = this_context.proc;
-  scheduler& s = sched != nullptr ? *sched : p->sched;
-  if (p != nullptr && &p->sched != &s) p = nullptr;
-  s.count_created(p);            // A1
-  std_atomics::light_barrier();  // pairs with the heavy barrier in drain()
-  if (!s.admits()) [[unlikely]] {
-    destroy_unstarted(t, root_frame);
-    s.count_finished(p);
-    free_task(t);
-    return 0;
-  }
-  uint64_t id;
-  if (p != nullptr) {
-    // Higher than its starter's, also when that has come from another processor: destroy_tasks() relies on it.
-    // relaxed: its own.
-    strand* starter = this_context.current;
-    const uint64_t least = starter == nullptr ? 0 : task_of(starter)->id.load(std::memory_order_relaxed);
-    if (p->next_task_id == p->last_task_id || p->next_task_id < least) {
-      p->next_task_id = s.take_ids();
-      p->last_task_id = p->next_task_id + scheduler::id_batch;
-    }
-    id = p->next_task_id++;
-  } else {
-    id = s.take_ids();
-  }
+namespace {
+
+WEFT_INLINE void publish_task(task_control* t, void* root_frame, const void* started_at, uint64_t id) noexcept {
   promise_base& root = promise_base::of(root_frame);
   root.role = (root.role & role_destroy) | reinterpret_cast<uintptr_t>(t) | role_root;
   t->resume_frame = root_frame;
@@ -140,9 +134,53 @@ uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const 
   // relaxed: for the registry, which tolerates a torn picture.
   t->started_at.store(started_at, std::memory_order_relaxed);
   t->id.store(id, std::memory_order_relaxed);
+}
+
+WEFT_NOINLINE uint64_t refuse_task(scheduler& s, processor* p, task_control* t, void* root_frame) noexcept {
+  destroy_unstarted(t, root_frame);
+  s.count_finished(p);
+  free_task(t);
+  return 0;
+}
+
+WEFT_NOINLINE uint64_t launch_task_elsewhere(scheduler& s, task_control* t, void* root_frame,
+                                             const void* started_at) noexcept {
+  s.count_created(nullptr);      // A1
+  std_atomics::light_barrier();  // pairs with the heavy barrier in drain()
+  if (!s.admits()) return refuse_task(s, nullptr, t, root_frame);
+  const uint64_t id = s.take_ids();
+  publish_task(t, root_frame, started_at, id);
   s.ready(t);
   return id;
 }
+
+WEFT_RARE void refill_ids(processor& p) noexcept {
+  p.next_task_id = p.sched.take_ids();
+  p.last_task_id = p.next_task_id + scheduler::id_batch;
+}
+
+WEFT_INLINE uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const void* started_at) noexcept {
+  processor* p = this_context.proc;
+  if (sched != nullptr && (p == nullptr || &p->sched != sched)) [[unlikely]]
+    return launch_task_elsewhere(*sched, t, root_frame, started_at);
+  scheduler& s = p->sched;
+  s.count_created(p);            // A1
+  std_atomics::light_barrier();  // pairs with the heavy barrier in drain()
+  if (!s.admits()) [[unlikely]]
+    return refuse_task(s, p, t, root_frame);
+  // An id is higher than the starter's, also when that has come from another processor: destroy_tasks() relies on it.
+  strand* starter = this_context.current;
+  // relaxed: its own.
+  const uint64_t least = starter == nullptr ? 0 : task_of(starter)->id.load(std::memory_order_relaxed);
+  if (p->next_task_id == p->last_task_id || p->next_task_id < least) [[unlikely]]
+    refill_ids(*p);
+  const uint64_t id = p->next_task_id++;
+  publish_task(t, root_frame, started_at, id);
+  s.ready_here(*p, t);
+  return id;
+}
+
+}  // namespace
 
 void launch_detached(task_control* t, void* root_frame) noexcept {
   // relaxed: published by launch_task().
@@ -156,19 +194,21 @@ uint64_t launch_joinable(scheduler* sched, task_control* t, void* root_frame) no
   return launch_task(sched, t, root_frame, WEFT_CALL_SITE());
 }
 
-// The root frame has ended: runs on the task's own stack, which is empty but for it.
-std::coroutine_handle<> finish_task(task_control* t) noexcept {
-  context& c = this_context;
-  processor* p = c.proc;
-  scheduler& s = p->sched;
-  // relaxed: written before the task was made ready.
-  task_entry* entry = t->entry.load(std::memory_order_relaxed);
-  entry->finish(t);
-  if (c.top != &t->first) {
-    release_segments(s, c.top);
-    t->first.limit = reinterpret_cast<char*>(t) + mem::class_bytes(t->size_class);
-  }
-  t->top = &t->first;
+namespace {
+
+void end_join_wait(processor& p, waiter& w) noexcept {
+  const uintptr_t who = w.who;
+  end_wait(w, wait_result::done);
+  auto* joiner = reinterpret_cast<strand*>(who);
+  if ((who & 1) == 0 && &scheduler_of(joiner) == &p.sched)
+    p.sched.ready_behind(p, joiner);
+  else
+    wake(who);
+}
+
+// The task's handle is gone, or nobody waits yet.
+WEFT_NOINLINE std::coroutine_handle<> finish_unawaited(processor& p, task_control* t) noexcept {
+  scheduler& s = p.sched;
   // relaxed: `detached` never changes again.
   uintptr_t word = t->join_word.load(std::memory_order_relaxed);
   if (word == join_detached && t->outcome == task_outcome::error) [[unlikely]]
@@ -181,27 +221,49 @@ std::coroutine_handle<> finish_task(task_control* t) noexcept {
     word = t->join_word.exchange(join_done, std::memory_order_acq_rel);
   }
   if (word == join_detached) {
-    entry->drop_outcome(t);
-    p->blocks.give(block_kind::strand, t->size_class, t);
+    // relaxed: written before the task was made ready.
+    t->entry.load(std::memory_order_relaxed)->drop_outcome(t);
+    p.blocks.give(block_kind::strand, t->size_class, t);
   } else if (word != join_running) {
-    auto* w = reinterpret_cast<waiter*>(word);
-    const uintptr_t who = w->who;
-    end_wait(*w, wait_result::done);
-    auto* joiner = reinterpret_cast<strand*>(who);
-    if ((who & 1) == 0 && &scheduler_of(joiner) == &s) [[likely]] {
-      if (p->ring.size() == 0 && p->run_next.peek() == nullptr && --p->slice > 0) [[likely]] {
-        // Nobody else is ready here: straight to the joiner.
-        s.count_finished(p);
-        dispatched(*p, joiner);
-        return attach(joiner);
-      }
-      s.ready_behind(*p, joiner);
-    } else {
-      wake(who);
-    }
+    end_join_wait(p, *reinterpret_cast<waiter*>(word));
   }
-  s.count_finished(p);
+  s.count_finished(&p);
   return switch_away();
+}
+
+// Somebody waits, and so the word is the task's alone.
+std::coroutine_handle<> finish_awaited(processor& p, task_control* t, waiter* w) noexcept {
+  const uintptr_t who = w->who;
+  auto* joiner = reinterpret_cast<strand*>(who);
+  // relaxed: the registry tolerates a torn picture.
+  t->id.store(0, std::memory_order_relaxed);
+  // release: publishes the outcome to the handle. See [join-word].
+  t->join_word.store(join_done, std::memory_order_release);
+  p.sched.count_finished(&p);
+  if ((who & 1) == 0 && p.ring.empty() && p.run_next.peek() == nullptr && &scheduler_of(joiner) == &p.sched &&
+      --p.slice > 0) [[likely]] {
+    // Nobody else is ready here: straight to the joiner.
+    end_wait(*w, wait_result::done);
+    dispatched(p, joiner);
+    return attach(joiner);
+  }
+  unload();
+  end_join_wait(p, *w);
+  return switch_away();
+}
+
+}  // namespace
+
+// The root frame has ended: runs on the task's own stack, which is empty but for it.
+std::coroutine_handle<> finish_task(task_control* t) noexcept {
+  processor& p = *this_context.proc;
+  // relaxed: written before the task was made ready.
+  t->entry.load(std::memory_order_relaxed)->finish(t);
+  if (segment* top = this_context.top; top != &t->first) [[unlikely]]
+    release_segments(p.sched, top);
+  // acquire: pairs with the CAS of the waiter.
+  const uintptr_t word = t->join_word.load(std::memory_order_acquire);
+  return word > join_detached ? finish_awaited(p, t, reinterpret_cast<waiter*>(word)) : finish_unawaited(p, t);
 }
 
 bool join_begin_wait(task_control* t, waiter& w) noexcept {
@@ -211,15 +273,32 @@ bool join_begin_wait(task_control* t, waiter& w) noexcept {
                                               std::memory_order_acquire);
 }
 
+namespace {
+
+WEFT_NOINLINE std::coroutine_handle<> join_park_begun(task_control* t, waiter& w, strand* s) noexcept {
+  if (join_begin_wait(t, w)) return switch_away();
+  // relaxed: nobody else saw the waiter.
+  s->waiting.store(nullptr, std::memory_order_relaxed);
+  return std::coroutine_handle<>::from_address(s->resume_frame);
+}
+
+}  // namespace
+
 transfer join_park(task_control* t, waiter& w, std::coroutine_handle<> leaf, std::source_location where) noexcept {
   strand* s = detach(leaf);
   // relaxed: this wait is no stop point; ordered before `waiting` by its release store.
   s->wait_lock.store(nullptr, std::memory_order_relaxed);
   begin_wait(s, w, wait_reason::join_task, where);
-  if (join_begin_wait(t, w)) return transfer_to(switch_away());
-  // relaxed: nobody else saw the waiter.
-  s->waiting.store(nullptr, std::memory_order_relaxed);
-  return transfer_to(leaf);
+  processor& p = *this_context.proc;
+  if (p.run_next.peek() == t && p.slice > 1 && !p.forks.has_private() && p.run_next.take() == t) [[likely]] {
+    // It has not begun, and is ours now: nobody else touches the word.
+    // relaxed: as above.
+    t->join_word.store(reinterpret_cast<uintptr_t>(&w), std::memory_order_relaxed);
+    --p.slice;
+    dispatched(p, t);
+    return transfer_to(attach(t));
+  }
+  return transfer_to(join_park_begun(t, w, s));
 }
 
 void join_block(task_control* t) noexcept {
@@ -250,6 +329,24 @@ void join_release(task_control* t) noexcept {
   if (t->outcome != task_outcome::none) t->entry.load(std::memory_order_relaxed)->drop_outcome(t);
   scheduler& s = scheduler_of(t);
   s.give_block(block_kind::strand, t->size_class, t);
+}
+
+void join_taken(task_control* t) noexcept {
+  // relaxed: the task is done. The word marks the block as nobody's, for has_held_handles().
+  t->join_word.store(join_detached, std::memory_order_relaxed);
+  processor* p = this_context.proc;
+  scheduler& s = scheduler_of(t);
+  if (p != nullptr && &p->sched == &s) [[likely]]
+    p->blocks.give(block_kind::strand, t->size_class, t);
+  else
+    s.give_block(block_kind::strand, t->size_class, t);
+}
+
+void rethrow_outcome(task_control* t) {
+  const std::exception_ptr error = std::move(*t->error_slot());
+  std::destroy_at(t->error_slot());
+  join_taken(t);
+  std::rethrow_exception(error);
 }
 
 // The task's own strand first: a fork that begins later inherits its flag (run_fork), one that began is found by its

@@ -97,8 +97,7 @@ bool scheduler::find_local(processor& p, work& out) noexcept {
     // Not published in the sense of [wake]: this processor takes from the ring right away.
     if (p.ring.size() != 0)
       if (strand* s = p.run_next.take()) push_ring(p, s);
-    uint32_t count = 0;
-    if ((out.ready = global_.take(1, 1, count)) != nullptr) return true;
+    if (global_.take(&out.ready, 1, 1) != 0) return true;
   }
   --p.slice;
   if (!p.mail.empty()) [[unlikely]] {
@@ -114,15 +113,11 @@ bool scheduler::find_local(processor& p, work& out) noexcept {
   if ((out.ready = p.ring.pop()) != nullptr) return true;
   if (p.forks.public_size() != 0 && (out.fork = p.forks.steal()) != nullptr) return true;
   if (global_.size() != 0) {
-    uint32_t count = 0;
-    strand* s = global_.take(processor::ring_capacity / 2, static_cast<uint32_t>(processors_.size()), count);
-    if (s != nullptr) {
-      out.ready = s;
-      for (s = s->next; s != nullptr;) {
-        strand* next = s->next;
-        push_ring(p, s);
-        s = next;
-      }
+    strand* taken[processor::ring_capacity / 2];
+    const uint32_t n = global_.take(taken, processor::ring_capacity / 2, static_cast<uint32_t>(processors_.size()));
+    for (uint32_t i = 1; i < n; ++i) push_ring(p, taken[i]);
+    if (n != 0) {
+      out.ready = taken[0];
       return true;
     }
   }

@@ -428,6 +428,33 @@ TEST_P(TaskTest, AClosureIsKeptAliveInItsTask) {
   EXPECT_EQ(seen, 55);
 }
 
+// Larger than the block that a kind of task is first given.
+template <std::size_t Bytes>
+void run_large_closures(runtime& rt) {
+  std::atomic<int> live = 0;
+  std::vector<join_handle<int>> handles;
+  for (int i = 0; i < 20; ++i) {
+    std::array<unsigned char, Bytes> filler;
+    filler.fill(static_cast<unsigned char>(i));
+    handles.push_back(rt.spawn([c = counted(live, i), filler]() -> task<int> {
+      co_await yield();
+      int sum = 0;
+      for (const unsigned char byte : filler) sum += byte;
+      co_return sum == c.value() * static_cast<int>(Bytes) ? c.value() : -1;
+    }));
+  }
+  int sum = 0;
+  for (join_handle<int>& h : handles) sum += h.get();
+  EXPECT_EQ(sum, 190);
+  EXPECT_EQ(live, 0);
+}
+
+TEST_P(TaskTest, AClosureMayBeLarge) {
+  run_large_closures<40>(rt());
+  run_large_closures<600>(rt());
+  run_large_closures<20'000>(rt());
+}
+
 TEST_P(TaskTest, ArgumentsOfATaskAreDestroyedExactlyOnce) {
   std::atomic<int> live = 0;
   {
@@ -446,6 +473,7 @@ TEST_P(TaskTest, AResultThatNobodyTakesIsDestroyed) {
     join_handle<counted> h = rt().spawn(made, std::ref(live), i);
     if (i % 2 == 0) test::eventually([&] { return h.done(); });
   }
+  EXPECT_TRUE(test::all_tasks_end(rt()));
   test::eventually([&] { return live == 0; });
 }
 

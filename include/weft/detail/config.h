@@ -44,3 +44,9 @@
 
 #define WEFT_INLINE [[gnu::always_inline]] inline
 #define WEFT_NOINLINE [[gnu::noinline]]
+// For the rare branch of a fast path: the callee saves the registers, so the fast path need not.
+#if defined(__clang__) && defined(__x86_64__)
+#define WEFT_RARE [[gnu::noinline, clang::preserve_most]]
+#else
+#define WEFT_RARE [[gnu::noinline]]
+#endif

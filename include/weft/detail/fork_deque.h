@@ -172,7 +172,7 @@ class fork_deque {
   }
 
   // Thieves may still read the old buffer, so it lives as long as the deque.
-  WEFT_NOINLINE void make_room() {
+  WEFT_RARE void make_room() {
     // acquire: slots below top are free once their thieves' CAS is seen; pairs with the acq_rel CAS in steal().
     const uint32_t top = top_of(word_.load(std::memory_order_acquire));
     const uint32_t capacity = buffer_->mask + 1;

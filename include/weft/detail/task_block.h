@@ -31,6 +31,7 @@ struct task_entry {
   void (*drop_outcome)(task_control*) noexcept;  ///< destroys an outcome that nobody claimed
   void (*abandon)(task_control*,
                   void* root_frame) noexcept;  ///< destroys the root frame and closure of an unfinished task
+  uint32_t fixed_bytes;                        ///< what lies between the control block and the stack: outcome, closure
   std::atomic<uint32_t> size_class{0};         ///< of the first block, the high-water hint; 0: not known yet
   std::atomic<uint32_t> growths{0};            ///< stacks that did not fit their first block
 };
@@ -39,9 +40,12 @@ enum class task_outcome : uint8_t { none, value, error };
 
 /// The values of task_control::join_word that are no waiter.
 //
-// Protocol [join-word]: 0 = running, a handle is held. The task's end exchanges `done` in (acq_rel): it wakes a waiter
-// it finds, or frees the block if it finds `detached`. The handle waits by CAS 0 -> waiter (release; failure: acquire,
-// it is done), leaves by CAS waiter -> 0, and lets go by exchange `detached`: if that finds `done`, it frees the block.
+// Protocol [join-word]: 0 = running, a handle is held. The handle waits by CAS 0 -> waiter (release; failure: acquire,
+// it is done), and lets go by exchange `detached`: if that finds `done`, it frees the block. The task's end looks first
+// (acquire): a waiter does not leave, so the word is the task's alone; it stores `done` (release) and wakes the waiter.
+// Else it exchanges `done` in (acq_rel): it wakes a waiter that came meanwhile, or frees the block if it finds
+// `detached`. A handle that takes the task out of its processor's run-next slot, unbegun, stores the waiter without a
+// CAS.
 inline constexpr uintptr_t join_running = 0;
 inline constexpr uintptr_t join_done = 1;
 inline constexpr uintptr_t join_detached = 2;
@@ -95,6 +99,9 @@ struct start_scope {
   task_control* made;
 };
 
+/// Most that a task's block holds beside the control block and frames.
+inline constexpr std::size_t most_fixed_bytes = 24 * 1024;
+
 constexpr std::size_t round_up_16(std::size_t n) noexcept { return (n + 15) & ~std::size_t{15}; }
 
 /// Takes a block for a new task and loads its stack, with room for the outcome reserved. `sched` is null for the
@@ -106,10 +113,6 @@ void end_start(start_scope& scope) noexcept;
 
 /// Undoes begin_task() after the callable threw.
 void abandon_task(start_scope& scope) noexcept;
-
-/// Makes the new task ready and returns its id. 0: the runtime no longer admits tasks, and the task was destroyed
-/// unrun.
-uint64_t launch_task(scheduler* sched, task_control* task, void* root_frame, const void* started_at) noexcept;
 
 /// Frees the block of a finished task.
 void free_task(task_control* task) noexcept;
@@ -211,7 +214,11 @@ struct spawned {
     if constexpr (keeps_closure) std::destroy_at(kept(t));
   }
 
-  static inline task_entry entry{&finish, &drop_outcome, &abandon};
+  static constexpr std::size_t fixed_bytes = outcome_bytes + (keeps_closure ? round_up_16(sizeof(closure_type)) : 0);
+  static_assert(fixed_bytes <= most_fixed_bytes,
+                "weft: a task's result, callable and arguments are larger than 24 KiB together");
+
+  static inline task_entry entry{&finish, &drop_outcome, &abandon, fixed_bytes};
 };
 
 /// Makes the task and its root frame. It does not run yet.

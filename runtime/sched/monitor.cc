@@ -2,8 +2,9 @@
 //
 // Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes, fires
 // timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. The tick
-// is
-// 100 us after something happened and doubles to 10 ms; when all workers sleep for long the monitor sleeps too.
+// is 100 us after something happened and doubles to 10 ms, or to 400 us while some workers are busy and others sleep: a
+// strand in the run-next slot of one that computes is found by nobody else then. When all workers sleep for long the
+// monitor sleeps too.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -17,6 +18,7 @@ namespace weft::detail {
 namespace {
 constexpr int64_t shortest_tick_ns = 100'000;
 constexpr int64_t longest_tick_ns = 10'000'000;
+constexpr int64_t longest_mixed_tick_ns = 400'000;
 constexpr int64_t over_long_ns = 10'000'000;
 constexpr int idle_ticks_before_sleep = 10;
 }  // namespace
@@ -54,7 +56,8 @@ void scheduler::monitor_main() noexcept {
     monitor_asleep_.store(0, std::memory_order_relaxed);
     const int64_t now = now_ns();
     touch_clock(now);
-    tick = monitor_tick(now) ? shortest_tick_ns : std::min(tick * 2, longest_tick_ns);
+    const bool mixed = !all_idle && idle_workers() != 0;
+    tick = monitor_tick(now) ? shortest_tick_ns : std::min(tick * 2, mixed ? longest_mixed_tick_ns : longest_tick_ns);
     if (opts_.schedtrace.count() > 0 && now - last_trace >= opts_.schedtrace.count() * 1'000'000) {
       print_schedtrace(now);
       last_trace = now;

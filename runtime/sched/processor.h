@@ -45,6 +45,8 @@ struct processor_counters {
   base::counter budget_yields;
   base::counter stack_growths;
   base::counter hot_splits;  // growths served by the spare segment
+  base::counter frames;      // coroutine frames put on a stack
+  base::counter elided_frames;
   base::counter timers_fired;
 };
 

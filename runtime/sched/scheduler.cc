@@ -138,6 +138,20 @@ void scheduler::clock_changed(void* s) noexcept {
   self->wake_all();
 }
 
+uint64_t scheduler::frames() const noexcept {
+  // relaxed: a statistic.
+  uint64_t n = foreign_frames_.load(std::memory_order_relaxed);
+  for (const auto& p : processors_) n += p->counters.frames.value();
+  return n;
+}
+
+uint64_t scheduler::elided_frames() const noexcept {
+  // relaxed: a statistic.
+  uint64_t n = foreign_elided_frames_.load(std::memory_order_relaxed);
+  for (const auto& p : processors_) n += p->counters.elided_frames.value();
+  return n;
+}
+
 uint64_t scheduler::take_ids() noexcept {
   // relaxed: only uniqueness counts.
   return next_id_.fetch_add(id_batch, std::memory_order_relaxed);

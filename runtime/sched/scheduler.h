@@ -153,6 +153,18 @@ class scheduler {
   }
   WEFT_RARE void check_drained() noexcept;
 
+  /// Takes over what a plain thread counted while it started a task.
+  void count_foreign_frames() noexcept {
+    context& c = this_context;
+    // relaxed: statistics.
+    foreign_frames_.fetch_add(c.frames_allocated, std::memory_order_relaxed);
+    foreign_elided_frames_.fetch_add(c.promises_made - c.frames_allocated, std::memory_order_relaxed);
+    c.frames_allocated = 0;
+    c.promises_made = 0;
+  }
+  uint64_t frames() const noexcept;
+  uint64_t elided_frames() const noexcept;
+
   /// The figures of plain threads that act on the runtime.
   base::time_histogram& foreign_latencies() noexcept { return foreign_latencies_; }
 
@@ -234,6 +246,8 @@ class scheduler {
   std::atomic<uint64_t> next_id_{1};
   std::atomic<uint64_t> foreign_created_{0};
   std::atomic<uint64_t> foreign_finished_{0};
+  std::atomic<uint64_t> foreign_frames_{0};
+  std::atomic<uint64_t> foreign_elided_frames_{0};
   base::time_histogram foreign_latencies_;
   os::note drained_;
 

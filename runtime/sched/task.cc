@@ -147,6 +147,7 @@ WEFT_NOINLINE uint64_t launch_task_elsewhere(scheduler& s, task_control* t, void
                                              const void* started_at) noexcept {
   s.count_created(nullptr);      // A1
   std_atomics::light_barrier();  // pairs with the heavy barrier in drain()
+  if (this_context.proc == nullptr) s.count_foreign_frames();
   if (!s.admits()) return refuse_task(s, nullptr, t, root_frame);
   const uint64_t id = s.take_ids();
   publish_task(t, root_frame, started_at, id);

@@ -81,8 +81,18 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
   return p.counters.dispatches.value() - before;
 }
 
+// The context counts without atomics; every turn of the loop makes the counts visible.
+WEFT_INLINE void take_over_frame_counts(processor& p) noexcept {
+  context& c = this_context;
+  p.counters.frames.add(c.frames_allocated);
+  p.counters.elided_frames.add(c.promises_made - c.frames_allocated);
+  c.frames_allocated = 0;
+  c.promises_made = 0;
+}
+
 bool scheduler::find_local(processor& p, work& out) noexcept {
   const scheduling_options& rules = opts_.scheduling;
+  take_over_frame_counts(p);
   if (p.slice <= 0) {
     // The slice of direct hand-offs is over: the global queue, due timers and the ring have their turn.
     p.slice = std::min(rules.run_next_in_a_row, rules.global_queue_interval);

@@ -53,6 +53,27 @@ TEST(MetricsTest, EachDescribedMetricReadsWithItsKind) {  // M1
   }
 }
 
+task<int> count_down(int n) {
+  if (n == 0) co_return 0;
+  co_return 1 + co_await count_down(n - 1);
+}
+
+// Each call is counted once, on the stack or as elided, whatever the compiler makes of it.
+TEST(MetricsTest, EveryCoroutineFrameIsCounted) {
+  const auto rt = make_runtime(1);
+  const auto frames = [&] {
+    return read_count(*rt, "/weft/frames/stack:frames") + read_count(*rt, "/weft/frames/elided:frames");
+  };
+  rt->run(nothing);
+  rt->run(nothing);
+  const uint64_t before = frames();
+  EXPECT_EQ(rt->run(count_down, 1000), 1000);
+  rt->run(nothing);  // the loop has turned since
+  const uint64_t after = frames();
+  EXPECT_GE(after - before, 1002u);
+  EXPECT_LE(after - before, 1010u);
+}
+
 TEST(MetricsTest, AnUnknownNameReadsAsBad) {  // M1
   const auto rt = make_runtime(1);
   std::array samples{metrics::sample{"/no/such:thing"}};
@@ -112,8 +133,7 @@ TEST(MetricsTest, CumulativeMetricsNeverFall) {  // M2
           EXPECT_GE(after[i].value.as_histogram().counts[b], before[i].value.as_histogram().counts[b]);
         break;
       case metrics::value_kind::float64:
-      case metrics::value_kind::bad:
-        break;  // times: total and idle are read at slightly different moments
+      case metrics::value_kind::bad: break;  // times: total and idle are read at slightly different moments
     }
   }
 }

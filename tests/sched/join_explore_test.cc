@@ -162,8 +162,9 @@ TEST(JoinExploreTest, AChainThatMovesToAnotherProcessorCompletesOnce) {
 // --- [join-word] -----------------------------------------------------------------------------------------------------
 
 struct word_mutation {
-  bool end_exchanges = true;  // the task's end exchanges; the mutant looks and then stores
+  bool end_exchanges = true;  // the task's end exchanges unless it saw a waiter; the mutant looks and then stores
   bool ordered = true;
+  bool end_acquires = true;  // the look that saw a waiter
 };
 
 class join_word_model {
@@ -175,9 +176,13 @@ class join_word_model {
   // finish_task().
   void task_ends() {
     outcome_.set(7);
-    // relaxed: `detached` never changes again.
-    uintptr_t word = word_.load(std::memory_order_relaxed);
-    if (word != detached) {
+    // acquire: pairs with the CAS of the waiter. relaxed: a mutant.
+    uintptr_t word = word_.load(mutated_.end_acquires ? std::memory_order_acquire : std::memory_order_relaxed);
+    if (word == waiter) {
+      // Somebody waits, and so the word is the task's alone.
+      // release: the end.
+      word_.store(done, std::memory_order_release);
+    } else if (word != detached) {
       // acq_rel: the end. relaxed: a mutant.
       const auto order = mutated_.ordered ? std::memory_order_acq_rel : std::memory_order_relaxed;
       if (mutated_.end_exchanges)
@@ -207,8 +212,33 @@ class join_word_model {
         require(waiter_result_.get() == 1, "the waiter was woken before its wait had ended");
       }
     }
+    taken();
+  }
+
+  // co_await handle, with the task unbegun in the run-next slot: join_park() takes it and stores the waiter plainly.
+  void wait_for_unbegun() {
+    waiter_result_.set(0);
+    // relaxed: the task begins afterwards.
+    word_.store(waiter, std::memory_order_relaxed);
+    // release: stands for the task's way to whoever runs it.
+    begun_.store(1, std::memory_order_release);
+    // acquire: stands for the run queue.
+    while (ready_.load(std::memory_order_acquire) == 0) explored_atomics::pause();
+    taken();
+  }
+
+  void unbegun_task_ends() {
+    // acquire: as in wait_for_unbegun().
+    while (begun_.load(std::memory_order_acquire) == 0) explored_atomics::pause();
+    task_ends();
+  }
+
+  // join_taken().
+  void taken() {
     require(outcome_.get() == 7, "the outcome is not there");
-    release();
+    // relaxed: the task is done.
+    word_.store(detached, std::memory_order_relaxed);
+    free();
   }
 
   // join_release().
@@ -233,6 +263,7 @@ class join_word_model {
   plain<int> outcome_{0};
   plain<int> waiter_result_{0};
   atomic<int> ready_{0};
+  atomic<int> begun_{0};
   int freed_ = 0;
 };
 
@@ -257,8 +288,21 @@ TEST(JoinWordExploreTest, WhoLetsGoOrTheTaskFreesTheOutcomeOnce) {
   test::passes(-1, 10'000, task_and_handle({}, lets_go));
 }
 
+TEST(JoinWordExploreTest, WhoTakesTheTaskUnbegunMayStoreTheWaiter) {
+  test::passes(-1, 10'000, [](execution& x) {
+    auto s = std::make_shared<join_word_model>(word_mutation{});
+    x.thread([=] { s->unbegun_task_ends(); });
+    x.thread([=] { s->wait_for_unbegun(); });
+    x.finally([=] { s->is_freed(); });
+  });
+}
+
+TEST(JoinWordExploreTest, AnEndThatLooksWithoutAcquireRacesWithTheWaiter) {
+  test::fails(3, "race", task_and_handle({.end_acquires = false}, waits));
+}
+
 TEST(JoinWordExploreTest, AnEndThatDoesNotExchangeMissesTheWaiter) {
-  test::fails(3, "race", task_and_handle({.end_exchanges = false}, waits));
+  test::fails(3, "deadlock", task_and_handle({.end_exchanges = false}, waits));
 }
 
 TEST(JoinWordExploreTest, AnEndThatDoesNotExchangeLosesTheBlock) {

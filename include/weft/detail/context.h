@@ -95,6 +95,9 @@ struct context {
   processor* proc = nullptr;
   void* pending = nullptr;  ///< without symmetric transfer: the frame that the worker's loop resumes next
   int32_t budget = 0;       ///< operations left before the strand must yield
+  // Since the worker's loop last took them over into the processor's counters.
+  uint64_t promises_made = 0;     ///< coroutines begun
+  uint64_t frames_allocated = 0;  ///< frames put on the stack for them; the compiler elided the rest
 };
 
 extern constinit thread_local context this_context [[gnu::tls_model("initial-exec")]];

@@ -51,7 +51,12 @@ struct promise_base {
   std::coroutine_handle<> continuation;
   uintptr_t role;
 
-  static void* operator new(std::size_t bytes) { return frame_allocate(bytes); }
+  promise_base() noexcept { ++this_context.promises_made; }
+
+  static void* operator new(std::size_t bytes) {
+    ++this_context.frames_allocated;
+    return frame_allocate(bytes);
+  }
   // The frame's memory is given back by whoever awaited it (frame_free).
   static void operator delete(void*, std::size_t) noexcept {}
 

@@ -28,7 +28,8 @@ namespace detail {
 bool join_begin_wait(task_control* task, waiter& w) noexcept;
 
 /// Parks the running strand until the task is done; goes on at once if it is.
-transfer join_park(task_control* task, waiter& w, std::coroutine_handle<> leaf, std::source_location where) noexcept;
+std::coroutine_handle<> join_park(task_control* task, waiter& w, std::coroutine_handle<> leaf,
+                                  std::source_location where) noexcept;
 
 /// Blocks the calling thread until the task is done. Drives a hosted runtime if nobody else does.
 void join_block(task_control* task) noexcept;
@@ -81,7 +82,7 @@ class [[nodiscard]] join_handle_awaiter {
     return join_is_done(handle_->task_);
   }
   transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
-    return join_park(handle_->task_, waiter_, leaf, where_);
+    return transfer_to(join_park(handle_->task_, waiter_, leaf, where_));
   }
   T await_resume() { return take_outcome<T>(std::exchange(handle_->task_, nullptr)); }
 

@@ -285,7 +285,8 @@ WEFT_NOINLINE std::coroutine_handle<> join_park_begun(task_control* t, waiter& w
 
 }  // namespace
 
-transfer join_park(task_control* t, waiter& w, std::coroutine_handle<> leaf, std::source_location where) noexcept {
+std::coroutine_handle<> join_park(task_control* t, waiter& w, std::coroutine_handle<> leaf,
+                                  std::source_location where) noexcept {
   strand* s = detach(leaf);
   // relaxed: this wait is no stop point; ordered before `waiting` by its release store.
   s->wait_lock.store(nullptr, std::memory_order_relaxed);
@@ -297,9 +298,9 @@ transfer join_park(task_control* t, waiter& w, std::coroutine_handle<> leaf, std
     t->join_word.store(reinterpret_cast<uintptr_t>(&w), std::memory_order_relaxed);
     --p.slice;
     dispatched(p, t);
-    return transfer_to(attach(t));
+    return attach(t);
   }
-  return transfer_to(join_park_begun(t, w, s));
+  return join_park_begun(t, w, s);
 }
 
 void join_block(task_control* t) noexcept {

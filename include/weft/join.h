@@ -91,13 +91,20 @@ class [[nodiscard]] join_awaiter {
   struct group_freer {
     const std::array<void*, count>& frames;
     WEFT_INLINE ~group_freer() {
-      const context& c = this_context;
+      context& c = this_context;
       char* base = c.top->base();
-      const auto [low, high] = std::minmax_element(frames.begin(), frames.end());
-      if (static_cast<char*>(*low) > base && static_cast<char*>(*high) < c.limit) [[likely]]
-        frame_free(*low);
-      else
+      const auto room = static_cast<std::size_t>(c.limit - base);
+      // Made one after the other, so if the first and the last lie in the current segment, not at its base, all do.
+      auto* first = static_cast<char*>(frames.front());
+      auto* last = static_cast<char*>(frames.back());
+      if (static_cast<std::size_t>(first - base - 1) < room && static_cast<std::size_t>(last - base - 1) < room)
+          [[likely]] {
+        char* low = std::min(first, last);
+        mark_unused(low, static_cast<std::size_t>(c.sp - low));
+        c.sp = low;
+      } else {
         frames_free_slow(frames.data(), count);
+      }
     }
   };
 

@@ -54,8 +54,16 @@ class alignas(128) processor {
  public:
   static constexpr uint32_t ring_capacity = 256;
 
-  processor(scheduler& owner, mem::block_heap& heap, uint32_t number, uint64_t seed, const scheduling_options& rules)
-      : sched(owner), index(number), use_run_next(rules.run_next), budget(rules.budget), random(seed), blocks(heap) {}
+  /// `shared`: there are other processors.
+  processor(scheduler& owner, mem::block_heap& heap, uint32_t number, bool shared, uint64_t seed,
+            const scheduling_options& rules)
+      : sched(owner),
+        index(number),
+        use_run_next(rules.run_next),
+        budget(rules.budget),
+        random(seed),
+        blocks(heap),
+        forks(1024, shared) {}
 
   scheduler& sched;
   const uint32_t index;

@@ -49,7 +49,8 @@ scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, 
   }();
   (void)registered;
   for (uint32_t i = 0; i < processors; ++i)
-    processors_.push_back(std::make_unique<processor>(*this, heap_, i, seams_.random->next(), opts_.scheduling));
+    processors_.push_back(
+        std::make_unique<processor>(*this, heap_, i, processors > 1, seams_.random->next(), opts_.scheduling));
   idle_.reserve(processors);
   seams_.time->subscribe(&clock_changed, this);
 }

@@ -2,9 +2,9 @@
 //
 // Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes, fires
 // timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. The tick
-// is 100 us after something happened and doubles to 10 ms, or to 400 us while some workers are busy and others sleep: a
-// strand in the run-next slot of one that computes is found by nobody else then. When all workers sleep for long the
-// monitor sleeps too.
+// is 100 us after something happened and doubles to 10 ms, or to 400 us while a worker sleeps: a strand in the run-next
+// slot of a processor that computes is found by nobody else then. When all workers sleep for long the monitor sleeps
+// too, until one wakes.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -18,7 +18,7 @@ namespace weft::detail {
 namespace {
 constexpr int64_t shortest_tick_ns = 100'000;
 constexpr int64_t longest_tick_ns = 10'000'000;
-constexpr int64_t longest_mixed_tick_ns = 400'000;
+constexpr int64_t longest_tick_beside_sleepers_ns = 400'000;
 constexpr int64_t over_long_ns = 10'000'000;
 constexpr int idle_ticks_before_sleep = 10;
 }  // namespace
@@ -39,11 +39,12 @@ void scheduler::monitor_main() noexcept {
     const bool all_idle = idle_workers() == workers_.size();
     idle_ticks = all_idle ? idle_ticks + 1 : 0;
     const bool watch = opts_.detect_deadlock && all_idle && live_tasks() != 0;
-    if (idle_ticks > idle_ticks_before_sleep && opts_.schedtrace.count() == 0 && !watch) {
+    if (idle_ticks > idle_ticks_before_sleep && opts_.schedtrace.count() == 0) {
       // seq_cst: announced before the last look, so that a waker sees it or we see its worker.
       monitor_asleep_.store(1, std::memory_order_seq_cst);
       std_atomics::heavy_barrier();
-      if (idle_workers() == workers_.size() && stopping_.load(std::memory_order_seq_cst) == 0) wait = -1;
+      if (idle_workers() == workers_.size() && stopping_.load(std::memory_order_seq_cst) == 0)
+        wait = watch ? longest_tick_ns : -1;
     }
     // acquire: pairs with the release store of whoever wakes the monitor.
     if (monitor_word_.exchange(0, std::memory_order_acquire) == 0) {
@@ -56,8 +57,8 @@ void scheduler::monitor_main() noexcept {
     monitor_asleep_.store(0, std::memory_order_relaxed);
     const int64_t now = now_ns();
     touch_clock(now);
-    const bool mixed = !all_idle && idle_workers() != 0;
-    tick = monitor_tick(now) ? shortest_tick_ns : std::min(tick * 2, mixed ? longest_mixed_tick_ns : longest_tick_ns);
+    const int64_t longest = idle_workers() != 0 ? longest_tick_beside_sleepers_ns : longest_tick_ns;
+    tick = monitor_tick(now) ? shortest_tick_ns : std::min(tick * 2, longest);
     if (opts_.schedtrace.count() > 0 && now - last_trace >= opts_.schedtrace.count() * 1'000'000) {
       print_schedtrace(now);
       last_trace = now;

@@ -253,7 +253,7 @@ class scheduler {
 
   std::unique_ptr<os::thread> monitor_thread_;
   std::atomic<uint32_t> monitor_word_{0};    // futex: 1 wakes the monitor
-  std::atomic<uint32_t> monitor_asleep_{0};  // 1: it sleeps without a timeout
+  std::atomic<uint32_t> monitor_asleep_{0};  // 1: it sleeps for long, and whoever wakes a worker wakes it
   // What the monitor saw of each processor at its last tick. Monitor only.
   struct seen {
     uint64_t dispatches = 0;

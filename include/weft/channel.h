@@ -76,33 +76,42 @@ struct channel_ops {
     return c.closed.load(std::memory_order_relaxed);
   }
 
-  /// Tries to send with the lock held. Anything but `pending` has unlocked.
-  WEFT_INLINE static wait_result send(channel_core& c, T& value) noexcept {
-    if (closed(c)) [[unlikely]] {
+  /// Ends an operation of its own: unlocks, and wakes whom it served.
+  struct unlock_and_wake {
+    channel_core& c;
+    WEFT_INLINE void operator()(uintptr_t who = 0) const noexcept {
       c.lock.unlock();
+      if (who != 0) wake(who);
+    }
+  };
+
+  /// Tries to send with the lock held. Anything but `pending` has called `finish` with whom to wake, if anyone.
+  template <class Finish>
+  WEFT_INLINE static wait_result send(channel_core& c, T& value, const Finish& finish) noexcept {
+    if (closed(c)) [[unlikely]] {
+      finish();
       return wait_result::closed;
     }
     if (!c.receivers.empty()) {
-      auto* r = static_cast<receive_waiter<T>*>(c.receivers.pop());
-      r->value.emplace(std::move(value));
-      const uintptr_t who = r->who;
-      end_wait(*r, wait_result::done);
-      c.lock.unlock();
-      wake(who);
-      return wait_result::done;
+      if (waiter* w = c.receivers.take()) [[likely]] {
+        static_cast<receive_waiter<T>*>(w)->value.emplace(std::move(value));
+        finish(end_wait(*w, wait_result::done));
+        return wait_result::done;
+      }
     }
     const std::size_t n = count(c);
     if (n < c.capacity) {
       std::construct_at(slot(c, wrap(c, c.head + n)), std::move(value));
       set_count(c, n + 1);
-      c.lock.unlock();
+      finish();
       return wait_result::done;
     }
     return wait_result::pending;
   }
 
-  /// Tries to receive with the lock held. Anything but `pending` has unlocked.
-  WEFT_INLINE static wait_result receive(channel_core& c, std::optional<T>& into) noexcept {
+  /// Tries to receive with the lock held. Anything but `pending` has called `finish` with whom to wake, if anyone.
+  template <class Finish>
+  WEFT_INLINE static wait_result receive(channel_core& c, std::optional<T>& into, const Finish& finish) noexcept {
     const std::size_t n = count(c);
     if (n != 0) {
       T* oldest = slot(c, c.head);
@@ -110,38 +119,36 @@ struct channel_ops {
       std::destroy_at(oldest);
       c.head = wrap(c, c.head + 1);
       if (!c.senders.empty()) [[unlikely]] {
-        refill(c, n);
-        return wait_result::done;
+        if (const uintptr_t who = refill(c, n); who != 0) {
+          finish(who);
+          return wait_result::done;
+        }
       }
       set_count(c, n - 1);
-      c.lock.unlock();
+      finish();
       return wait_result::done;
     }
     if (!c.senders.empty()) {
-      auto* s = static_cast<send_waiter<T>*>(c.senders.pop());
-      into.emplace(std::move(s->value));
-      release(c, *s);
-      return wait_result::done;
+      if (waiter* w = c.senders.take()) [[likely]] {
+        into.emplace(std::move(static_cast<send_waiter<T>*>(w)->value));
+        finish(end_wait(*w, wait_result::done));
+        return wait_result::done;
+      }
     }
     if (closed(c)) [[unlikely]] {
-      c.lock.unlock();
+      finish();
       return wait_result::closed;
     }
     return wait_result::pending;
   }
 
-  // The ring was full and senders wait: the first one's value takes the place that came free, so order is kept.
-  WEFT_NOINLINE static void refill(channel_core& c, std::size_t n) noexcept {
-    auto* s = static_cast<send_waiter<T>*>(c.senders.pop());
-    std::construct_at(slot(c, wrap(c, c.head + n - 1)), std::move(s->value));
-    release(c, *s);
-  }
-
-  static void release(channel_core& c, waiter& w) noexcept {
-    const uintptr_t who = w.who;
-    end_wait(w, wait_result::done);
-    c.lock.unlock();
-    wake(who);
+  // The ring was full and senders wait: the first one's value takes the place that came free, so order is kept. Returns
+  // whom to wake; 0: all of them were selects that another arm has won.
+  WEFT_NOINLINE static uintptr_t refill(channel_core& c, std::size_t n) noexcept {
+    waiter* w = c.senders.take();
+    if (w == nullptr) return 0;
+    std::construct_at(slot(c, wrap(c, c.head + n - 1)), std::move(static_cast<send_waiter<T>*>(w)->value));
+    return end_wait(*w, wait_result::done);
   }
 
   static channel_core* make(std::size_t capacity) {
@@ -180,19 +187,42 @@ class [[nodiscard]] send_awaiter {
       waiter_.result = wait_result::stopped;
       return true;
     }
-    waiter_.result = channel_ops<T>::send(*core_, waiter_.value);
+    waiter_.result = channel_ops<T>::send(*core_, waiter_.value, typename channel_ops<T>::unlock_and_wake{*core_});
     return waiter_.result != wait_result::pending && spend_budget();
   }
 
   WEFT_INLINE transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
     if (core_ == nullptr) [[unlikely]]
-      return transfer_to(park_on_nil(waiter_, leaf, wait_reason::chan_send_nil, where_));
+      return transfer_to(park_for_ever(waiter_, leaf, wait_reason::chan_send_nil, where_));
     if (waiter_.result != wait_result::pending) return transfer_to(yield_strand(leaf, where_));
     return transfer_to(park_in_channel(*core_, core_->senders, waiter_, leaf, wait_reason::chan_send, where_));
   }
 
   /// True: sent. False: the channel is closed, or the task was asked to stop.
   [[nodiscard]] bool await_resume() const noexcept { return waiter_.result == wait_result::done; }
+
+  // As an arm of a select; see select_core.h.
+  spin_lock* arm_lock() noexcept { return core_ == nullptr ? nullptr : &core_->lock; }
+  WEFT_INLINE bool arm_try() noexcept {
+    if (core_ == nullptr) [[unlikely]]
+      return false;
+    core_->lock.lock();
+    waiter_.result = channel_ops<T>::send(*core_, waiter_.value, typename channel_ops<T>::unlock_and_wake{*core_});
+    if (waiter_.result != wait_result::pending) return true;
+    core_->lock.unlock();
+    return false;
+  }
+  bool arm_poll(uintptr_t& woken) noexcept {
+    waiter_.result = channel_ops<T>::send(*core_, waiter_.value, [&](uintptr_t who = 0) { woken = who; });
+    return waiter_.result != wait_result::pending;
+  }
+  bool arm_enqueue() noexcept {
+    core_->senders.push(waiter_);
+    return true;
+  }
+  void arm_leave(waiter_chain&) noexcept { wait_queue::unlink(waiter_); }
+  waiter& arm_waiter() noexcept { return waiter_; }
+  std::source_location arm_where() const noexcept { return where_; }
 
  private:
   channel_core* core_;
@@ -218,13 +248,13 @@ class [[nodiscard]] receive_awaiter {
       waiter_.result = wait_result::stopped;
       return true;
     }
-    waiter_.result = channel_ops<T>::receive(*core_, waiter_.value);
+    waiter_.result = channel_ops<T>::receive(*core_, waiter_.value, typename channel_ops<T>::unlock_and_wake{*core_});
     return waiter_.result != wait_result::pending && spend_budget();
   }
 
   WEFT_INLINE transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
     if (core_ == nullptr) [[unlikely]]
-      return transfer_to(park_on_nil(waiter_, leaf, wait_reason::chan_receive_nil, where_));
+      return transfer_to(park_for_ever(waiter_, leaf, wait_reason::chan_receive_nil, where_));
     if (waiter_.result != wait_result::pending) return transfer_to(yield_strand(leaf, where_));
     return transfer_to(park_in_channel(*core_, core_->receivers, waiter_, leaf, wait_reason::chan_receive, where_));
   }
@@ -234,6 +264,29 @@ class [[nodiscard]] receive_awaiter {
     if (!waiter_.value.has_value()) return std::nullopt;
     return std::optional<T>(std::move(*waiter_.value));
   }
+
+  // As an arm of a select; see select_core.h.
+  spin_lock* arm_lock() noexcept { return core_ == nullptr ? nullptr : &core_->lock; }
+  WEFT_INLINE bool arm_try() noexcept {
+    if (core_ == nullptr) [[unlikely]]
+      return false;
+    core_->lock.lock();
+    waiter_.result = channel_ops<T>::receive(*core_, waiter_.value, typename channel_ops<T>::unlock_and_wake{*core_});
+    if (waiter_.result != wait_result::pending) return true;
+    core_->lock.unlock();
+    return false;
+  }
+  bool arm_poll(uintptr_t& woken) noexcept {
+    waiter_.result = channel_ops<T>::receive(*core_, waiter_.value, [&](uintptr_t who = 0) { woken = who; });
+    return waiter_.result != wait_result::pending;
+  }
+  bool arm_enqueue() noexcept {
+    core_->receivers.push(waiter_);
+    return true;
+  }
+  void arm_leave(waiter_chain&) noexcept { wait_queue::unlink(waiter_); }
+  waiter& arm_waiter() noexcept { return waiter_; }
+  std::source_location arm_where() const noexcept { return where_; }
 
  private:
   channel_core* core_;
@@ -269,7 +322,7 @@ class channel_ref {
   bool try_send(T value) const {
     if (core_ == nullptr) return false;
     core_->lock.lock();
-    const wait_result r = channel_ops<T>::send(*core_, value);
+    const wait_result r = channel_ops<T>::send(*core_, value, typename channel_ops<T>::unlock_and_wake{*core_});
     if (r == wait_result::pending) core_->lock.unlock();
     return r == wait_result::done;
   }
@@ -278,7 +331,7 @@ class channel_ref {
     if (core_ == nullptr) return try_result<T>(false);
     std::optional<T> value;
     core_->lock.lock();
-    const wait_result r = channel_ops<T>::receive(*core_, value);
+    const wait_result r = channel_ops<T>::receive(*core_, value, typename channel_ops<T>::unlock_and_wake{*core_});
     if (r == wait_result::pending) core_->lock.unlock();
     return value ? try_result<T>(std::move(*value)) : try_result<T>(r == wait_result::closed);
   }
@@ -289,7 +342,7 @@ class channel_ref {
     begin_thread_wait(w, note, "channel::blocking_send inside a task; use co_await send()");
     if (core_ == nullptr) channel_misuse("blocking_send on a nil channel would block the thread for ever");
     core_->lock.lock();
-    wait_result r = channel_ops<T>::send(*core_, w.value);
+    wait_result r = channel_ops<T>::send(*core_, w.value, typename channel_ops<T>::unlock_and_wake{*core_});
     if (r == wait_result::pending) {
       core_->senders.push(w);
       core_->lock.unlock();
@@ -305,7 +358,8 @@ class channel_ref {
     begin_thread_wait(w, note, "channel::blocking_receive inside a task; use co_await receive()");
     if (core_ == nullptr) channel_misuse("blocking_receive on a nil channel would block the thread for ever");
     core_->lock.lock();
-    if (channel_ops<T>::receive(*core_, w.value) == wait_result::pending) {
+    if (channel_ops<T>::receive(*core_, w.value, typename channel_ops<T>::unlock_and_wake{*core_}) ==
+        wait_result::pending) {
       core_->receivers.push(w);
       core_->lock.unlock();
       thread_wait(note);

@@ -40,6 +40,12 @@ void join_release(task_control* task) noexcept;
 /// The same when the task is done and its outcome was taken.
 void join_taken(task_control* task) noexcept;
 
+/// The task's end as an arm of a select (see select_core.h): comes and leaves under this lock.
+spin_lock* join_arm_lock(task_control* task) noexcept;
+/// False: the task is done.
+bool join_arm_enqueue(task_control* task, waiter& w) noexcept;
+void join_arm_leave(task_control* task, waiter& w) noexcept;
+
 /// Asks the task to stop.
 void request_stop(task_control* task) noexcept;
 
@@ -85,6 +91,21 @@ class [[nodiscard]] join_handle_awaiter {
     return transfer_to(join_park(handle_->task_, waiter_, leaf, where_));
   }
   T await_resume() { return take_outcome<T>(std::exchange(handle_->task_, nullptr)); }
+
+  // As an arm of a select; see select_core.h.
+  spin_lock* arm_lock() noexcept {
+    if (handle_->task_ == nullptr) join_misuse("a weft::join_handle that has no task, as an arm of a select");
+    return join_arm_lock(handle_->task_);
+  }
+  bool arm_try() noexcept {
+    if (handle_->task_ == nullptr) join_misuse("a weft::join_handle that has no task, as an arm of a select");
+    return join_is_done(handle_->task_);
+  }
+  bool arm_poll(uintptr_t&) noexcept { return join_is_done(handle_->task_); }
+  bool arm_enqueue() noexcept { return join_arm_enqueue(handle_->task_, waiter_); }
+  void arm_leave(waiter_chain&) noexcept { join_arm_leave(handle_->task_, waiter_); }
+  waiter& arm_waiter() noexcept { return waiter_; }
+  std::source_location arm_where() const noexcept { return where_; }
 
  private:
   join_handle<T>* handle_;

@@ -87,6 +87,15 @@ class [[nodiscard]] acquire_awaiter {
   }
   [[nodiscard]] permit await_resume() noexcept;
 
+  // As an arm of a select; see select_core.h.
+  spin_lock* arm_lock() noexcept;
+  bool arm_try() noexcept;
+  bool arm_poll(uintptr_t&) noexcept { return arm_try(); }
+  bool arm_enqueue() noexcept;
+  void arm_leave(waiter_chain& woken) noexcept;
+  waiter& arm_waiter() noexcept { return waiter_; }
+  std::source_location arm_where() const noexcept { return where_; }
+
  private:
   semaphore_waiter waiter_;
   std::source_location where_;
@@ -178,6 +187,12 @@ inline bool detail::acquire_awaiter::await_ready() noexcept {
   if (!waiter_.owner->take(waiter_.count)) return false;
   waiter_.result = wait_result::done;
   return spend_budget();
+}
+
+inline bool detail::acquire_awaiter::arm_try() noexcept {
+  if (!waiter_.owner->take(waiter_.count)) return false;
+  waiter_.result = wait_result::done;
+  return true;
 }
 
 inline permit detail::acquire_awaiter::await_resume() noexcept {

@@ -43,7 +43,7 @@ uint64_t id() noexcept;
 inline bool stop_requested() noexcept {
   const detail::strand* s = detail::this_context.current;
   // acquire: what the stopper did before is visible.
-  return s != nullptr && s->stop.load(std::memory_order_acquire) != 0;
+  return s != nullptr && s->stop.load(std::memory_order_acquire) == detail::stop_asked;
 }
 
 }  // namespace this_task

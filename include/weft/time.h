@@ -21,15 +21,23 @@ struct sleeper : waiter {
 /// Now, by the running task's runtime's clock.
 int64_t runtime_now_ns() noexcept;
 
-/// The steady clock's time as the runtime's; they differ where a manual clock is set.
-int64_t runtime_time_of(std::chrono::steady_clock::time_point t) noexcept;
+/// How long until `t`, a time of the steady clock; the runtime's differs from it where a manual clock is set.
+inline std::chrono::nanoseconds time_until(std::chrono::steady_clock::time_point t) noexcept {
+  return t - std::chrono::steady_clock::now();
+}
 
 /// Parks the running strand until the sleeper's deadline.
 std::coroutine_handle<> park_sleeper(sleeper& s, std::coroutine_handle<> leaf, std::source_location where) noexcept;
 
+/// A timer as an arm of a select (see select_core.h): the running processor's timers, and their lock.
+spin_lock* timer_arm_lock(sleeper& s) noexcept;
+void timer_arm_enqueue(sleeper& s) noexcept;
+void timer_arm_leave(sleeper& s) noexcept;
+
 class [[nodiscard]] sleep_awaiter {
  public:
-  sleep_awaiter(int64_t deadline_ns, std::source_location where) noexcept : where_(where) {
+  /// `due`: the deadline has passed already.
+  sleep_awaiter(int64_t deadline_ns, bool due, std::source_location where) noexcept : due_(due), where_(where) {
     sleeper_.deadline_ns = deadline_ns;
   }
   static bool await_ready() noexcept { return false; }
@@ -38,8 +46,24 @@ class [[nodiscard]] sleep_awaiter {
   }
   [[nodiscard]] bool await_resume() const noexcept { return sleeper_.result == wait_result::done; }
 
+  // As an arm of a select.
+  spin_lock* arm_lock() noexcept { return timer_arm_lock(sleeper_); }
+  bool arm_try() noexcept {
+    if (due_) sleeper_.result = wait_result::done;
+    return due_;
+  }
+  static bool arm_poll(uintptr_t&) noexcept { return false; }
+  bool arm_enqueue() noexcept {
+    timer_arm_enqueue(sleeper_);
+    return true;
+  }
+  void arm_leave(waiter_chain&) noexcept { timer_arm_leave(sleeper_); }
+  waiter& arm_waiter() noexcept { return sleeper_; }
+  std::source_location arm_where() const noexcept { return where_; }
+
  private:
   sleeper sleeper_;
+  const bool due_;
   std::source_location where_;
 };
 
@@ -63,13 +87,14 @@ constexpr std::chrono::nanoseconds saturate(std::chrono::duration<Rep, Period> d
 template <class Rep, class Period>
 detail::sleep_awaiter sleep_for(std::chrono::duration<Rep, Period> d,
                                 std::source_location where = std::source_location::current()) noexcept {
-  return detail::sleep_awaiter(detail::deadline_after(detail::saturate(d)), where);
+  return detail::sleep_awaiter(detail::deadline_after(detail::saturate(d)), d <= d.zero(), where);
 }
 
 /// Parks the task until `t`. True: slept; false: asked to stop.
 inline detail::sleep_awaiter sleep_until(std::chrono::steady_clock::time_point t,
                                          std::source_location where = std::source_location::current()) noexcept {
-  return detail::sleep_awaiter(detail::runtime_time_of(t), where);
+  const std::chrono::nanoseconds left = detail::time_until(t);
+  return detail::sleep_awaiter(detail::deadline_after(left), left.count() <= 0, where);
 }
 
 }  // namespace weft

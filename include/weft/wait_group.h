@@ -17,18 +17,19 @@ class wait_group;
 
 namespace detail {
 
-std::coroutine_handle<> wait_group_park(wait_group& g, waiter& w, std::coroutine_handle<> leaf,
+std::coroutine_handle<> wait_group_park(wait_group& g, waiter& w, bool stop_point, std::coroutine_handle<> leaf,
                                         std::source_location where) noexcept;
 
 class [[nodiscard]] wait_group_awaiter {
  public:
-  wait_group_awaiter(wait_group& g, std::source_location where) noexcept : group_(&g), where_(where) {}
+  wait_group_awaiter(wait_group& g, bool stop_point, std::source_location where) noexcept
+      : group_(&g), stop_point_(stop_point), where_(where) {}
   wait_group_awaiter(const wait_group_awaiter&) = delete;
   wait_group_awaiter& operator=(const wait_group_awaiter&) = delete;
 
   bool await_ready() noexcept;
   transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
-    return transfer_to(wait_group_park(*group_, waiter_, leaf, where_));
+    return transfer_to(wait_group_park(*group_, waiter_, stop_point_, leaf, where_));
   }
   /// False: the task was asked to stop.
   bool await_resume() const noexcept { return waiter_.result == wait_result::done; }
@@ -36,6 +37,7 @@ class [[nodiscard]] wait_group_awaiter {
  private:
   wait_group* group_;
   waiter waiter_;
+  const bool stop_point_;
   std::source_location where_;
 };
 
@@ -66,7 +68,12 @@ class wait_group {
 
   /// Parks the task until the count is zero.
   detail::wait_group_awaiter wait(std::source_location where = std::source_location::current()) noexcept {
-    return detail::wait_group_awaiter(*this, where);
+    return detail::wait_group_awaiter(*this, true, where);
+  }
+
+  /// The same, but no stop point: waits until the count is zero in every case.
+  detail::wait_group_awaiter wait_shielded(std::source_location where = std::source_location::current()) noexcept {
+    return detail::wait_group_awaiter(*this, false, where);
   }
 
   /// For plain threads: wait() that blocks the calling thread. Aborts inside a task.
@@ -83,7 +90,7 @@ class wait_group {
 
  private:
   friend class detail::wait_group_awaiter;
-  friend std::coroutine_handle<> detail::wait_group_park(wait_group&, detail::waiter&, std::coroutine_handle<>,
+  friend std::coroutine_handle<> detail::wait_group_park(wait_group&, detail::waiter&, bool, std::coroutine_handle<>,
                                                          std::source_location) noexcept;
   static constexpr int64_t one = 2;
   static constexpr int64_t waiting_bit = 1;
@@ -96,7 +103,7 @@ class wait_group {
 };
 
 inline bool detail::wait_group_awaiter::await_ready() noexcept {
-  if (stop_pending()) [[unlikely]] {
+  if (stop_point_ && stop_pending()) [[unlikely]] {
     waiter_.result = wait_result::stopped;
     return true;
   }

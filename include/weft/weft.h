@@ -8,9 +8,13 @@
 #include <weft/metrics.h>
 #include <weft/mutex.h>
 #include <weft/options.h>
+#include <weft/parallel.h>
 #include <weft/runtime.h>
+#include <weft/select.h>
 #include <weft/semaphore.h>
+#include <weft/shielded.h>
 #include <weft/task.h>
+#include <weft/task_group.h>
 #include <weft/this_task.h>
 #include <weft/time.h>
 #include <weft/wait_group.h>

@@ -43,8 +43,9 @@ void end_destroyed(task_control* t) noexcept {
     // relaxed: written before the task was made ready.
     t->entry.load(std::memory_order_relaxed)->drop_outcome(t);
   } else if (word != join_running) {
-    const uintptr_t who = reinterpret_cast<waiter*>(word)->who;
-    if ((who & 1) != 0) wake(who);  // a plain thread in get(); a task that waits is destroyed itself
+    // A plain thread in get() goes on; a task that waits is destroyed itself.
+    auto& w = *reinterpret_cast<waiter*>(word & ~join_select);
+    if ((w.who & who_is_thread) != 0) wake(w.who);
   }
 }
 

@@ -22,6 +22,8 @@ const char* wait_reason_name(wait_reason reason) noexcept {
     case wait_reason::wait_group_wait: return "sync.WaitGroup.Wait";
     case wait_reason::join_task: return "join";
     case wait_reason::yield: return "yield";
+    case wait_reason::select: return "select";
+    case wait_reason::select_none: return "select (no cases)";
   }
   return "waiting";
 }

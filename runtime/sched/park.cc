@@ -81,6 +81,35 @@ std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf
   return switch_away();
 }
 
+namespace {
+
+// The lock of those who wait for nothing but a stop.
+spin_lock for_ever_lock;
+wait_queue& for_ever_waiters() noexcept {
+  static auto* queue = new wait_queue;
+  return *queue;
+}
+
+}  // namespace
+
+std::coroutine_handle<> park_for_ever(waiter& w, std::coroutine_handle<> leaf, wait_reason reason,
+                                      std::source_location where) noexcept {
+  announce_wait(for_ever_lock);
+  for_ever_lock.lock();
+  if (stop_pending()) {
+    for_ever_lock.unlock();
+    w.result = wait_result::stopped;
+    return leaf;
+  }
+  strand* s = detach(leaf);
+  // relaxed: for the dump.
+  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
+  begin_wait(s, w, reason, where);
+  for_ever_waiters().push(w);
+  for_ever_lock.unlock();
+  return switch_away();
+}
+
 int64_t runtime_now_ns() noexcept { return this_context.proc->sched.now_ns(); }
 
 int64_t deadline_after(std::chrono::nanoseconds d) noexcept {
@@ -89,9 +118,24 @@ int64_t deadline_after(std::chrono::nanoseconds d) noexcept {
   return d.count() > INT64_MAX - now ? INT64_MAX - 1 : now + d.count();
 }
 
-int64_t runtime_time_of(std::chrono::steady_clock::time_point t) noexcept {
-  const auto left = t - std::chrono::steady_clock::now();
-  return deadline_after(std::chrono::duration_cast<std::chrono::nanoseconds>(left));
+spin_lock* timer_arm_lock(sleeper& s) noexcept {
+  if (s.home == nullptr) s.home = this_context.proc;
+  return &s.home->timer_lock;
+}
+
+void timer_arm_enqueue(sleeper& s) noexcept {
+  processor& p = *s.home;
+  p.timers.push(s);
+  // release: read by whoever looks for due timers before it takes the lock.
+  p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_release);
+}
+
+void timer_arm_leave(sleeper& s) noexcept {
+  if (s.heap_index == sched::timer_heap::not_queued) return;
+  processor& p = *s.home;
+  p.timers.remove(s);
+  // relaxed: under the timer lock.
+  p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_relaxed);
 }
 
 // --- leaving a wait because of a stop --------------------------------------------------------------------------------
@@ -143,7 +187,7 @@ void record_latency(processor& p, strand* s) noexcept {
 
 void begin_thread_wait(waiter& w, thread_note& note, const char* operation) noexcept {
   WEFT_CHECK(this_context.current == nullptr, operation);
-  w.who = reinterpret_cast<uintptr_t>(&note) | 1;
+  w.who = reinterpret_cast<uintptr_t>(&note) | who_is_thread;
   w.result = wait_result::pending;
 }
 

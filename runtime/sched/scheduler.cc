@@ -236,7 +236,7 @@ void scheduler::wait_for_work() noexcept {
 }
 
 void wake(uintptr_t who) noexcept {
-  if ((who & 1) != 0) [[unlikely]]
+  if ((who & who_is_thread) != 0) [[unlikely]]
     return wake_thread(who);
   auto* s = reinterpret_cast<strand*>(who);
   scheduler_of(s).ready(s);
@@ -263,7 +263,13 @@ void scheduler::wake_one() noexcept {
   w->searching = true;
   if (processor* p = this_context.proc) p->counters.wakes.add();
   signal(*w);
-  // relaxed: a hint; the monitor looks again after it announced its sleep.
+  rouse_monitor();
+}
+
+// Either this sees that the monitor sleeps, or the monitor, after its heavy barrier, that a worker does not.
+void scheduler::rouse_monitor() noexcept {
+  std_atomics::light_barrier();
+  // relaxed: ordered after the worker left the idle list by the barrier.
   if (monitor_asleep_.load(std::memory_order_relaxed) != 0) wake_monitor();
 }
 
@@ -421,7 +427,7 @@ void scheduler::stop_all() noexcept {
 
 void stop_strand(strand* s) noexcept {
   // seq_cst: S1 of [stop]; pairs with P3.
-  s->stop.store(1, std::memory_order_seq_cst);
+  if ((s->stop.fetch_or(stop_asked, std::memory_order_seq_cst) & stop_shielded) != 0) return;
   std_atomics::fence_seq_cst();  // S2
   for (;;) {
     // acquire: S3.
@@ -432,7 +438,11 @@ void stop_strand(strand* s) noexcept {
     waiter* w = s->waiting.load(std::memory_order_acquire);
     const bool same = s->wait_lock.load(std::memory_order_acquire) == lock;
     if (same && w != nullptr && s->waiting.load(std::memory_order_acquire) == w) {
-      leave_wait(s, *w, *lock);
+      // relaxed: set by the strand before it took the lock. A shield that went up meanwhile holds.
+      if ((s->stop.load(std::memory_order_relaxed) & stop_shielded) != 0)
+        lock->unlock();
+      else
+        leave_wait(s, *w, *lock);
       return;
     }
     lock->unlock();

@@ -204,6 +204,7 @@ class scheduler {
   bool leave_idle(worker& w) noexcept;
   void signal(worker& w) noexcept;
   void wake_all() noexcept;
+  void rouse_monitor() noexcept;
   void wake_monitor() noexcept;
   void touch_clock(int64_t now) noexcept;
 

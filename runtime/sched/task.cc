@@ -5,6 +5,7 @@
 #include <weft/go.h>
 #include <weft/join_handle.h>
 
+#include "sched/lock_table.h"
 #include "sched/scheduler.h"
 
 namespace weft::detail {
@@ -176,6 +177,9 @@ WEFT_INLINE uint64_t launch_task(scheduler* sched, task_control* t, void* root_f
   if (p->next_task_id == p->last_task_id || p->next_task_id < least) [[unlikely]]
     refill_ids(*p);
   const uint64_t id = p->next_task_id++;
+  // relaxed: a task that was asked to stop starts tasks that are.
+  if (starter != nullptr && starter->stop.load(std::memory_order_relaxed) == stop_asked) [[unlikely]]
+    t->stop.store(stop_asked, std::memory_order_relaxed);
   publish_task(t, root_frame, started_at, id);
   s.ready_here(*p, t);
   return id;
@@ -198,35 +202,57 @@ uint64_t launch_joinable(scheduler* sched, task_control* t, void* root_frame) no
 namespace {
 
 void end_join_wait(processor& p, waiter& w) noexcept {
-  const uintptr_t who = w.who;
-  end_wait(w, wait_result::done);
+  const uintptr_t who = end_wait(w, wait_result::done);
   auto* joiner = reinterpret_cast<strand*>(who);
-  if ((who & 1) == 0 && &scheduler_of(joiner) == &p.sched)
+  if ((who & who_tags) == 0 && &scheduler_of(joiner) == &p.sched)
     p.sched.ready_behind(p, joiner);
   else
     wake(who);
 }
 
-// The task's handle is gone, or nobody waits yet.
+// Ends the wait of a select, which may leave at the same time. False: it did, or the word changed otherwise.
+bool end_select_wait(task_control* t, uintptr_t word, uintptr_t& woken) noexcept {
+  spin_guard guard(lock_for(t));
+  // acq_rel: publishes the outcome; acquires the waiter. relaxed: looked at again.
+  if (!t->join_word.compare_exchange_strong(word, join_done, std::memory_order_acq_rel, std::memory_order_relaxed))
+    return false;
+  auto& w = *reinterpret_cast<waiter*>(word & ~join_select);
+  if (claim(w)) woken = end_wait(w, wait_result::done);
+  return true;
+}
+
+// The task's handle is gone, or nobody waits yet, or a select does.
 WEFT_NOINLINE std::coroutine_handle<> finish_unawaited(processor& p, task_control* t) noexcept {
   scheduler& s = p.sched;
-  // relaxed: `detached` never changes again.
-  uintptr_t word = t->join_word.load(std::memory_order_relaxed);
+  // acquire: as in finish_task().
+  uintptr_t word = t->join_word.load(std::memory_order_acquire);
   if (word == join_detached && t->outcome == task_outcome::error) [[unlikely]]
     s.report_unhandled(*t->error_slot(), t);
   // relaxed: the registry tolerates a torn picture.
   t->id.store(0, std::memory_order_relaxed);
   unload();
-  if (word != join_detached) {
-    // acq_rel: publishes the outcome to the handle; acquires the waiter. See [join-word].
-    word = t->join_word.exchange(join_done, std::memory_order_acq_rel);
-  }
-  if (word == join_detached) {
-    // relaxed: written before the task was made ready.
-    t->entry.load(std::memory_order_relaxed)->drop_outcome(t);
-    p.blocks.give(block_kind::strand, t->size_class, t);
-  } else if (word != join_running) {
-    end_join_wait(p, *reinterpret_cast<waiter*>(word));
+  for (;;) {
+    if (word == join_detached) {
+      // relaxed: written before the task was made ready.
+      t->entry.load(std::memory_order_relaxed)->drop_outcome(t);
+      p.blocks.give(block_kind::strand, t->size_class, t);
+      break;
+    }
+    if ((word & join_select) != 0) {
+      uintptr_t woken = 0;
+      if (end_select_wait(t, word, woken)) {
+        if (woken != 0) wake(woken);
+        break;
+      }
+      // acquire: as above.
+      word = t->join_word.load(std::memory_order_acquire);
+      continue;
+    }
+    // acq_rel: publishes the outcome to the handle; acquires the waiter. See [join-word]. acquire: another round.
+    if (t->join_word.compare_exchange_weak(word, join_done, std::memory_order_acq_rel, std::memory_order_acquire)) {
+      if (word != join_running) end_join_wait(p, *reinterpret_cast<waiter*>(word));
+      break;
+    }
   }
   s.count_finished(&p);
   return switch_away();
@@ -241,7 +267,7 @@ std::coroutine_handle<> finish_awaited(processor& p, task_control* t, waiter* w)
   // release: publishes the outcome to the handle. See [join-word].
   t->join_word.store(join_done, std::memory_order_release);
   p.sched.count_finished(&p);
-  if ((who & 1) == 0 && p.ring.empty() && p.run_next.peek() == nullptr && &scheduler_of(joiner) == &p.sched &&
+  if ((who & who_tags) == 0 && p.ring.empty() && p.run_next.peek() == nullptr && &scheduler_of(joiner) == &p.sched &&
       --p.slice > 0) [[likely]] {
     // Nobody else is ready here: straight to the joiner.
     end_wait(*w, wait_result::done);
@@ -264,7 +290,8 @@ std::coroutine_handle<> finish_task(task_control* t) noexcept {
     release_segments(p.sched, top);
   // acquire: pairs with the CAS of the waiter.
   const uintptr_t word = t->join_word.load(std::memory_order_acquire);
-  return word > join_detached ? finish_awaited(p, t, reinterpret_cast<waiter*>(word)) : finish_unawaited(p, t);
+  const bool awaited = word > join_detached && (word & join_select) == 0;
+  return awaited ? finish_awaited(p, t, reinterpret_cast<waiter*>(word)) : finish_unawaited(p, t);
 }
 
 bool join_begin_wait(task_control* t, waiter& w) noexcept {
@@ -301,6 +328,21 @@ std::coroutine_handle<> join_park(task_control* t, waiter& w, std::coroutine_han
     return attach(t);
   }
   return join_park_begun(t, w, s);
+}
+
+spin_lock* join_arm_lock(task_control* t) noexcept { return &lock_for(t); }
+
+bool join_arm_enqueue(task_control* t, waiter& w) noexcept {
+  uintptr_t running = join_running;
+  // acq_rel: as in join_begin_wait().
+  return t->join_word.compare_exchange_strong(running, reinterpret_cast<uintptr_t>(&w) | join_select,
+                                              std::memory_order_acq_rel, std::memory_order_acquire);
+}
+
+void join_arm_leave(task_control* t, waiter& w) noexcept {
+  uintptr_t word = reinterpret_cast<uintptr_t>(&w) | join_select;
+  // relaxed: under the lock; on failure the task is done.
+  t->join_word.compare_exchange_strong(word, join_running, std::memory_order_relaxed, std::memory_order_relaxed);
 }
 
 void join_block(task_control* t) noexcept {
@@ -355,6 +397,7 @@ void rethrow_outcome(task_control* t) {
 // task.
 void request_stop(task_control* t) noexcept {
   stop_strand(t);
+  if (!t->has_forked()) return;
   scheduler_of(t).heap().for_each_strand([t](strand* s) {
     // relaxed: ordered by the fence in stop_strand() and the one in run_fork().
     if (s->kind.load(std::memory_order_relaxed) != strand_kind::fork) return;

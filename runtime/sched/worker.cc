@@ -335,6 +335,7 @@ bool scheduler::idle(worker& w) noexcept {
     // relaxed: as above.
     if (keeper) timer_keeper_ns_.store(INT64_MAX, std::memory_order_relaxed);
   }
+  rouse_monitor();  // a timer wakes a worker without help
   // relaxed: read by metrics.
   w.proc.idle_since_ns.store(0, std::memory_order_relaxed);
   // relaxed: only this worker writes it.
@@ -349,8 +350,8 @@ strand* scheduler::fire_timers(processor& p, int64_t now, uint32_t& count) noexc
   spin_guard guard(p.timer_lock);
   while (!p.timers.empty() && p.timers.next_deadline_ns() <= now) {
     sleeper* s = p.timers.pop();
-    end_wait(*s, wait_result::done);
-    auto* woken = reinterpret_cast<strand*>(s->who);
+    if (!claim(*s)) continue;
+    auto* woken = reinterpret_cast<strand*>(end_wait(*s, wait_result::done));
     woken->next = nullptr;
     *link = woken;
     link = &woken->next;
@@ -399,6 +400,7 @@ void scheduler::run_fork(processor& p, fork_entry* e) noexcept {
   auto* f = static_cast<fork_strand*>(s);
   // relaxed: written before the entry became public; taking it was the acquire.
   task_control* task = task_of(core->owner.load(std::memory_order_relaxed));
+  task->set_forked();
   // relaxed: for the registry.
   f->task.store(task, std::memory_order_relaxed);
   std_atomics::fence_seq_cst();  // a stopper sees the task above, or this sees its flag

@@ -18,13 +18,6 @@ stable_pool<channel_core>& cores() noexcept {
   return *pool;
 }
 
-// The lock of those who wait on no channel at all.
-spin_lock nil_lock;
-wait_queue& nil_waiters() noexcept {
-  static auto* queue = new wait_queue;
-  return *queue;
-}
-
 }  // namespace
 
 channel_core* make_channel_core(std::size_t capacity) {
@@ -52,24 +45,6 @@ std::coroutine_handle<> park_in_channel(channel_core& core, wait_queue& queue, w
   return switch_away();
 }
 
-std::coroutine_handle<> park_on_nil(waiter& w, std::coroutine_handle<> leaf, wait_reason reason,
-                                    std::source_location where) noexcept {
-  announce_wait(nil_lock);
-  nil_lock.lock();
-  if (stop_pending()) {
-    nil_lock.unlock();
-    w.result = wait_result::stopped;
-    return leaf;
-  }
-  strand* s = detach(leaf);
-  // relaxed: for the dump.
-  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
-  begin_wait(s, w, reason, where);
-  nil_waiters().push(w);
-  nil_lock.unlock();
-  return switch_away();
-}
-
 bool close_channel(channel_core& core) noexcept {
   core.lock.lock();
   // relaxed: under the lock.
@@ -81,11 +56,7 @@ bool close_channel(channel_core& core) noexcept {
   core.closed.store(true, std::memory_order_release);
   waiter_chain woken;
   for (wait_queue* queue : {&core.receivers, &core.senders})
-    while (!queue->empty()) {
-      waiter* w = queue->pop();
-      end_wait(*w, wait_result::closed);
-      woken.add(*w);
-    }
+    while (waiter* w = queue->take()) woken.add(*w, end_wait(*w, wait_result::closed));
   core.lock.unlock();
   wake_chain(woken.first());
   return true;

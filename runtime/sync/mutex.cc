@@ -3,8 +3,8 @@
 
 #include <weft/detail/check.h>
 
+#include "sched/lock_table.h"
 #include "sched/scheduler.h"
-#include "sync/lock_table.h"
 
 namespace weft {
 
@@ -78,8 +78,7 @@ void mutex::unlock_slow() noexcept {
   }
   // The lock is handed over: the word stays `contended`, and the next unlock looks here again.
   waiter* w = waiters_.pop();
-  const uintptr_t who = w->who;
-  detail::end_wait(*w, detail::wait_result::done);
+  const uintptr_t who = detail::end_wait(*w, detail::wait_result::done);
   lock.unlock();
   detail::wake(who);
 }

@@ -10,8 +10,8 @@
 
 #include <weft/detail/check.h>
 
+#include "sched/lock_table.h"
 #include "sched/scheduler.h"
-#include "sync/lock_table.h"
 
 namespace weft {
 
@@ -88,6 +88,23 @@ std::coroutine_handle<> detail::acquire_slow(semaphore& s, semaphore_waiter& w, 
   return leaf;
 }
 
+detail::spin_lock* detail::acquire_awaiter::arm_lock() noexcept {
+  WEFT_CHECK(waiter_.count > 0, "weft::semaphore::acquire of less than one permit");
+  return &lock_for(waiter_.owner);
+}
+
+bool detail::acquire_awaiter::arm_enqueue() noexcept {
+  if (waiter_.owner->queue_waiter(waiter_)) return true;
+  waiter_.result = wait_result::done;
+  return false;
+}
+
+// Those behind it may fit now.
+void detail::acquire_awaiter::arm_leave(waiter_chain& woken) noexcept {
+  wait_queue::unlink(waiter_);
+  waiter_.owner->grant(woken);
+}
+
 permit semaphore::blocking_acquire(int64_t count) {
   WEFT_CHECK(count > 0 && count <= total_,
              "weft::semaphore::blocking_acquire: count must be 1 to the number of permits");
@@ -132,10 +149,13 @@ void semaphore::grant(detail::waiter_chain& granted) noexcept {
     // relaxed: while somebody waits the bit is set, and nobody else changes the word.
     if (word_.load(std::memory_order_relaxed) >> 1 < w.count) return;
     detail::wait_queue::unlink(w);
+    if (!detail::claim(w)) {
+      detail::wait_queue::isolate(w);
+      continue;
+    }
     // acq_rel: hands over what the releasers published.
     word_.fetch_sub(w.count << 1, std::memory_order_acq_rel);
-    detail::end_wait(w, wait_result::done);
-    granted.add(w);
+    granted.add(w, detail::end_wait(w, wait_result::done));
   }
   // release: keeps what releasers published through the word.
   word_.fetch_and(~waiting_bit, std::memory_order_release);
@@ -145,9 +165,8 @@ void semaphore::grant(detail::waiter_chain& granted) noexcept {
 void semaphore::leave(strand*, waiter& w, spin_lock& lock) noexcept {
   semaphore& self = *static_cast<semaphore_waiter&>(w).owner;
   detail::wait_queue::unlink(w);
-  detail::end_wait(w, wait_result::stopped);
   detail::waiter_chain woken;
-  woken.add(w);
+  woken.add(w, detail::end_wait(w, wait_result::stopped));
   self.grant(woken);
   lock.unlock();
   detail::wake_chain(woken.first());

@@ -7,8 +7,8 @@
 
 #include <weft/detail/check.h>
 
+#include "sched/lock_table.h"
 #include "sched/scheduler.h"
-#include "sync/lock_table.h"
 
 namespace weft {
 
@@ -35,8 +35,7 @@ void wait_group::add_slow(int64_t now) noexcept {
     count_.fetch_and(~waiting_bit, std::memory_order_acq_rel);
     while (!waiters_.empty()) {
       waiter* w = waiters_.pop();
-      detail::end_wait(*w, wait_result::done);
-      woken.add(*w);
+      woken.add(*w, detail::end_wait(*w, wait_result::done));
     }
   }
   lock.unlock();
@@ -56,17 +55,19 @@ bool wait_group::queue_waiter(waiter& w) noexcept {
   return true;
 }
 
-std::coroutine_handle<> detail::wait_group_park(wait_group& g, waiter& w, std::coroutine_handle<> leaf,
+std::coroutine_handle<> detail::wait_group_park(wait_group& g, waiter& w, bool stop_point, std::coroutine_handle<> leaf,
                                                 std::source_location where) noexcept {
   spin_lock& lock = lock_for(&g);
-  announce_wait(lock);
+  if (stop_point) announce_wait(lock);
   lock.lock();
-  if (stop_pending()) {
+  if (stop_point && stop_pending()) {
     lock.unlock();
     w.result = wait_result::stopped;
     return leaf;
   }
   strand* s = detach(leaf);
+  // relaxed: not where a stop looks; ordered before `waiting` by its release store.
+  if (!stop_point) s->wait_lock.store(nullptr, std::memory_order_relaxed);
   // relaxed: for the dump.
   s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
   begin_wait(s, w, wait_reason::wait_group_wait, where);

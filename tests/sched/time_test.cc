@@ -187,5 +187,31 @@ TEST(TimeThreadsTest, AdvancingTheClockWakesSleepersOnWorkers) {
   }
 }
 
+// All workers sleep for long, and then the monitor does; a timer's worker wakes by itself. The monitor must be awake again
+// to move what waits behind a task that computes.
+TEST(TimeMonitorTest, AWorkerThatATimerWokeHasAMonitorAgain) {
+  const std::unique_ptr<runtime> rt = test::make_runtime(2);
+  const bool moved = rt->run([]() -> task<bool> {
+    for (int round = 0; round < 10; ++round) {
+      (void)co_await sleep_for(20ms);
+      std::atomic<bool> ran = false;
+      join_handle<void> h = spawn(
+          [](std::atomic<bool>& r) -> task<> {
+            r = true;
+            co_return;
+          },
+          std::ref(ran));
+      const auto deadline = std::chrono::steady_clock::now() + 10s;
+      while (!ran && std::chrono::steady_clock::now() < deadline) {
+      }
+      const bool in_time = ran;
+      co_await h;
+      if (!in_time) co_return false;
+    }
+    co_return true;
+  });
+  EXPECT_TRUE(moved);
+}
+
 }  // namespace
 }  // namespace weft

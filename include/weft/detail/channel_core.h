@@ -46,10 +46,6 @@ void free_channel_core(channel_core* core) noexcept;
 std::coroutine_handle<> park_in_channel(channel_core& core, wait_queue& queue, waiter& w, std::coroutine_handle<> leaf,
                                         wait_reason reason, std::source_location where) noexcept;
 
-/// Parks for ever on a nil channel, or until a stop. The result is wait_result::stopped.
-std::coroutine_handle<> park_on_nil(waiter& w, std::coroutine_handle<> leaf, wait_reason reason,
-                                    std::source_location where) noexcept;
-
 /// Closes; unlocks and wakes everyone. False: it was closed before. The caller has not locked.
 bool close_channel(channel_core& core) noexcept;
 

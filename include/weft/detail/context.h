@@ -56,6 +56,8 @@ enum class wait_reason : uint8_t {
   wait_group_wait,
   join_task,
   yield,
+  select,
+  select_none,
 };
 
 /// What a strand block holds at present.
@@ -64,6 +66,10 @@ enum class strand_kind : uint8_t {
   task,  ///< a task_control
   fork,  ///< a fork_strand, which runs a stolen child of a fork
 };
+
+/// The bits of strand::stop.
+inline constexpr uint8_t stop_asked = 1;
+inline constexpr uint8_t stop_shielded = 2;  ///< in weft::shielded: a stop is noted and takes effect afterwards
 
 /// A coroutine stack and the point where it goes on. Lives in memory that is never given to anything but strands, so a
 /// late reader may look at a dead one ([stop], the dump).
@@ -76,7 +82,7 @@ struct strand {
   std::atomic<const void*> parked_at{nullptr};  ///< source place of the last park (see place.h)
   std::atomic<uint32_t> since{0};  ///< parked: coarse ms since the runtime's start; sampled: ready time in 32 ns units
   std::atomic<uint8_t> reason{0};  ///< a wait_reason
-  std::atomic<uint8_t> stop{0};    ///< 1: asked to stop
+  std::atomic<uint8_t> stop{0};    ///< stop_asked, stop_shielded
   std::atomic<strand_kind> kind{strand_kind::unused};
   bool sampled = false;  ///< `since` is the moment it became ready, for the latency histogram; its mover's only
 };

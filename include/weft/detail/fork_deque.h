@@ -86,6 +86,12 @@ class fork_deque {
     return pop_public(e);
   }
 
+  /// Whether a push would be published. Owner only; a hint.
+  bool wanted() const noexcept {
+    // relaxed: a hint.
+    return want_.load(std::memory_order_relaxed) != 0;
+  }
+
   /// Whether entries are private. Owner only.
   bool has_private() const noexcept { return tail_ != split_; }
 

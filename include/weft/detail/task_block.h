@@ -43,12 +43,13 @@ enum class task_outcome : uint8_t { none, value, error };
 // Protocol [join-word]: 0 = running, a handle is held. The handle waits by CAS 0 -> waiter (release; failure: acquire,
 // it is done), and lets go by exchange `detached`: if that finds `done`, it frees the block. The task's end looks first
 // (acquire): a waiter does not leave, so the word is the task's alone; it stores `done` (release) and wakes the waiter.
-// Else it exchanges `done` in (acq_rel): it wakes a waiter that came meanwhile, or frees the block if it finds
-// `detached`. A handle that takes the task out of its processor's run-next slot, unbegun, stores the waiter without a
-// CAS.
+// Else it swaps `done` in (acq_rel) and wakes a waiter that came meanwhile, or frees the block if it finds `detached`. A
+// handle that takes the task out of its processor's run-next slot, unbegun, stores the waiter without a CAS.
+// A waiter tagged `select` may leave: it comes, leaves and is ended under lock_for(task).
 inline constexpr uintptr_t join_running = 0;
 inline constexpr uintptr_t join_done = 1;
 inline constexpr uintptr_t join_detached = 2;
+inline constexpr uintptr_t join_select = 4;  // tag of a waiter
 
 struct task_control : strand {
   std::atomic<uint64_t> id;  ///< 0 while no task lives in the block
@@ -57,14 +58,14 @@ struct task_control : strand {
   std::atomic<uintptr_t> join_word;
   task_outcome outcome;
   uint8_t size_class;
-  std::atomic<uint16_t> function_high;  ///< the root coroutine's code address: bits 32 to 47
+  std::atomic<uint16_t> function_high;  ///< the root coroutine's code address: bits 32 to 46, and forked_bit
   std::atomic<uint32_t> function_low;   ///< and 0 to 31
   segment first;
 
   /// The root coroutine's code address, for diagnostics.
   const void* function() const noexcept {
     // relaxed: for diagnostics.
-    const uint64_t high = function_high.load(std::memory_order_relaxed);
+    const uint64_t high = function_high.load(std::memory_order_relaxed) & ~forked_bit;
     // relaxed: as above.
     return reinterpret_cast<const void*>(high << 32 | function_low.load(std::memory_order_relaxed));
   }
@@ -74,6 +75,17 @@ struct task_control : strand {
     function_high.store(static_cast<uint16_t>(address >> 32), std::memory_order_relaxed);
     // relaxed: as above.
     function_low.store(static_cast<uint32_t>(address), std::memory_order_relaxed);
+  }
+
+  /// Whether forks of the task ever ran elsewhere, so that a stop has to look for them.
+  static constexpr uint16_t forked_bit = 0x8000;
+  bool has_forked() const noexcept {
+    // seq_cst: ordered with the fences in request_stop() and run_fork().
+    return (function_high.load(std::memory_order_seq_cst) & forked_bit) != 0;
+  }
+  void set_forked() noexcept {
+    // seq_cst: as above.
+    if (!has_forked()) function_high.fetch_or(forked_bit, std::memory_order_seq_cst);
   }
 
   /// Where the exception is kept that ended the task: over the fields of a strand that will not be resumed any more.

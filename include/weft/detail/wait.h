@@ -43,15 +43,27 @@ struct thread_note {
 /// How a wait ended.
 enum class wait_result : uint8_t { pending, done, closed, stopped };
 
+/// What waiter::who points to, by its lowest bits: a strand (0), a thread_note, or the select_core that it is one arm of.
+inline constexpr uintptr_t who_is_thread = 1;
+inline constexpr uintptr_t who_is_select = 2;
+inline constexpr uintptr_t who_tags = 3;
+
 /// One strand, or one plain thread, in a queue.
 // The links and `who` are written when it is queued; most operations never get there, so making one costs one store.
 struct waiter {
   waiter() noexcept {}
   waiter* next;
   waiter* prev;
-  uintptr_t who;  ///< a strand, or a thread_note with the lowest bit set
+  uintptr_t who;
   wait_result result = wait_result::pending;
+  uint8_t arm;  ///< which of a select
 };
+
+/// C1 of [select] in select_core.h for the waiter of a select, lock held: false if another arm has won.
+WEFT_NOINLINE bool claim_select(waiter& w) noexcept;
+
+/// Whether a waiter that is no longer linked may be served. Lock held.
+WEFT_INLINE bool claim(waiter& w) noexcept { return (w.who & who_is_select) == 0 || claim_select(w); }
 
 /// Waiters, first come first served. The caller holds the lock that guards it.
 class wait_queue {
@@ -76,6 +88,20 @@ class wait_queue {
     return w;
   }
 
+  /// Takes the first waiter that may be served; nullptr: none. Waiters of selects that were served elsewhere go.
+  WEFT_INLINE waiter* take() noexcept {
+    while (!empty()) {
+      waiter* w = pop();
+      if (claim(*w)) [[likely]]
+        return w;
+      isolate(*w);
+    }
+    return nullptr;
+  }
+
+  /// Makes a waiter that was taken out safe to unlink once more, which does nothing.
+  static void isolate(waiter& w) noexcept { w.next = w.prev = &w; }
+
   /// Takes a waiter out of whichever queue it is in. O(1).
   static void unlink(waiter& w) noexcept {
     w.next->prev = w.prev;
@@ -98,7 +124,7 @@ WEFT_INLINE void announce_wait(spin_lock& lock) noexcept {
 /// P3 of [stop]: whether the running strand was asked to stop.
 WEFT_INLINE bool stop_pending() noexcept {
   // relaxed: P3; ordered after P2 by the lock, or a plain look.
-  return this_context.current->stop.load(std::memory_order_relaxed) != 0;
+  return this_context.current->stop.load(std::memory_order_relaxed) == stop_asked;
 }
 
 /// W2 of [park]: saves the running strand, whose leaf is `leaf`.
@@ -136,17 +162,22 @@ WEFT_INLINE void begin_wait(strand* s, waiter& w, wait_reason reason, std::sourc
 /// After W4 of [park]: goes on with the next strand, or back to the worker's loop.
 std::coroutine_handle<> switch_away() noexcept;
 
-/// R1 of [ready], the bookkeeping part: `w` is unlinked and has its value. Lock held.
-WEFT_INLINE void end_wait(waiter& w, wait_result result) noexcept {
+/// end_wait() for a plain thread and for a select.
+WEFT_NOINLINE uintptr_t end_other_wait(waiter& w) noexcept;
+
+/// R1 of [ready], the bookkeeping part: `w` is unlinked, claimed, and has its value. Lock held. Returns whom to wake.
+WEFT_INLINE uintptr_t end_wait(waiter& w, wait_result result) noexcept {
   w.result = result;
-  if ((w.who & 1) == 0) {
-    // relaxed: under the queue's lock; S4 of [stop] holds that lock too.
-    reinterpret_cast<strand*>(w.who)->waiting.store(nullptr, std::memory_order_relaxed);
-  }
+  const uintptr_t who = w.who;
+  if ((who & who_tags) != 0) [[unlikely]]
+    return end_other_wait(w);
+  // relaxed: under the queue's lock; S4 of [stop] holds that lock too.
+  reinterpret_cast<strand*>(who)->waiting.store(nullptr, std::memory_order_relaxed);
+  return who;
 }
 
 /// R3 of [ready]: makes the waiter's strand, or plain thread, go on. Lock released; the waiter may be gone already, so
-/// the caller passes the `who` that it read before R2.
+/// the caller passes what end_wait() returned before R2.
 void wake(uintptr_t who) noexcept;
 
 /// R3 for waiters that were unlinked and ended under the lock and chained through `next`, in order.
@@ -161,7 +192,9 @@ inline void wake_chain(waiter* first) noexcept {
 /// A chain for wake_chain(), built under the lock.
 class waiter_chain {
  public:
-  void add(waiter& w) noexcept {
+  /// `who` is what end_wait() returned.
+  void add(waiter& w, uintptr_t who) noexcept {
+    w.who = who;
     w.next = nullptr;
     (last_ != nullptr ? last_->next : first_) = &w;
     last_ = &w;
@@ -172,6 +205,10 @@ class waiter_chain {
   waiter* first_ = nullptr;
   waiter* last_ = nullptr;
 };
+
+/// Parks in no queue at all, until a stop. The result is wait_result::stopped.
+std::coroutine_handle<> park_for_ever(waiter& w, std::coroutine_handle<> leaf, wait_reason reason,
+                                      std::source_location where) noexcept;
 
 /// Makes `w` the waiter of the calling plain thread. Aborts inside a task: it would block the processor.
 void begin_thread_wait(waiter& w, thread_note& note, const char* operation) noexcept;

@@ -1,5 +1,5 @@
 // The table itself. See lock_table.h.
-#include "sync/lock_table.h"
+#include "sched/lock_table.h"
 
 #include <array>
 #include <cstddef>

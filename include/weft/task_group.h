@@ -76,8 +76,8 @@ task<> run_member(member_slot slot, F f, Args... args);
 ///   co_await group.wait();
 ///
 /// The first exception that leaves a member asks the others to stop and is rethrown by wait(); later ones are dropped.
-/// A stop of the task that waits is passed on to the members, and wait() still waits for all of them. Results of members
-/// are ignored. Every group must be waited for before it dies; with_group() does so in every case.
+/// A stop of the task that waits is passed on to the members, and wait() still waits for all of them. Results of
+/// members are ignored. Every group must be waited for before it dies; with_group() does so in every case.
 ///
 /// Thread safety: go() and wait() are for tasks; try_go() too; request_stop() for any thread. One task waits at a time.
 /// Cost: a member is a task, plus a lock when it begins and when it ends.
@@ -220,7 +220,7 @@ task<R> run_in_group(group_options options, F& f) {
 
 }  // namespace detail
 
-/// Runs `co_await f(group)` with a new group, then waits for the group's members in every case. Returns what f returned.
+/// Runs `co_await f(group)` with a new group, then waits for its members in every case. Returns what f returned.
 /// If f throws, the members are asked to stop, and its exception is rethrown when they have ended.
 ///
 ///   int n = co_await weft::with_group({.limit = 8}, [&](weft::task_group& g) -> weft::task<int> { ... });

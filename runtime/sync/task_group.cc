@@ -1,7 +1,7 @@
 // Members, their stop and their first exception. See task_group.h.
 //
 // Protocol [group-stop]: a member links itself under the group's lock and then looks at `stopping` (U1). A stop sets
-// `stopping` and then, under the lock, asks every linked member to stop (U2). Either U1 sees it, or U2 finds the member.
+// `stopping` and then, under the lock, asks every linked member to stop (U2). Either U1 sees it, or U2 finds it.
 // Locks: the group's before those under which members wait, never the other way round.
 #include <weft/task_group.h>
 

@@ -187,8 +187,8 @@ TEST(TimeThreadsTest, AdvancingTheClockWakesSleepersOnWorkers) {
   }
 }
 
-// All workers sleep for long, and then the monitor does; a timer's worker wakes by itself. The monitor must be awake again
-// to move what waits behind a task that computes.
+// All workers sleep for long, and then the monitor does; a timer's worker wakes by itself. The monitor must be awake
+// again to move what waits behind a task that computes.
 TEST(TimeMonitorTest, AWorkerThatATimerWokeHasAMonitorAgain) {
   const std::unique_ptr<runtime> rt = test::make_runtime(2);
   const bool moved = rt->run([]() -> task<bool> {

@@ -13,7 +13,7 @@
 //   By a stopper, holding the first lock, with strand.waiting = the core: CAS winner: open -> stopped; unlock, ready.
 //   By the strand when it goes on:
 //     X5 for every other arm: lock, unlink, unlock. Nobody touches the core or the waiters afterwards.
-//   Why the core is there as long as C1 or a stopper look at it: both hold the lock of an arm, and X5 takes the locks of
+//   Why the core is there while C1 or a stopper look at it: both hold the lock of an arm, and X5 takes the locks of
 //   all arms but the winner's, whose holder has won, and lets go of the core before it makes the strand ready.
 //   X2 and X3 hold all locks, so a select never meets its own waiters, and two selects cannot choose each other's arms
 //   crosswise.

@@ -43,8 +43,8 @@ enum class task_outcome : uint8_t { none, value, error };
 // Protocol [join-word]: 0 = running, a handle is held. The handle waits by CAS 0 -> waiter (release; failure: acquire,
 // it is done), and lets go by exchange `detached`: if that finds `done`, it frees the block. The task's end looks first
 // (acquire): a waiter does not leave, so the word is the task's alone; it stores `done` (release) and wakes the waiter.
-// Else it swaps `done` in (acq_rel) and wakes a waiter that came meanwhile, or frees the block if it finds `detached`. A
-// handle that takes the task out of its processor's run-next slot, unbegun, stores the waiter without a CAS.
+// Else it swaps `done` in (acq_rel) and wakes a waiter that came meanwhile, or frees the block if it finds `detached`.
+// A handle that takes the task out of its processor's run-next slot, unbegun, stores the waiter without a CAS.
 // A waiter tagged `select` may leave: it comes, leaves and is ended under lock_for(task).
 inline constexpr uintptr_t join_running = 0;
 inline constexpr uintptr_t join_done = 1;

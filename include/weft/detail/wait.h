@@ -43,7 +43,7 @@ struct thread_note {
 /// How a wait ended.
 enum class wait_result : uint8_t { pending, done, closed, stopped };
 
-/// What waiter::who points to, by its lowest bits: a strand (0), a thread_note, or the select_core that it is one arm of.
+/// What waiter::who points to, by its lowest bits: a strand (0), a thread_note, or the select_core whose arm it is.
 inline constexpr uintptr_t who_is_thread = 1;
 inline constexpr uintptr_t who_is_select = 2;
 inline constexpr uintptr_t who_tags = 3;

@@ -89,8 +89,9 @@ auto join_all(Range&& range, F&& f) {
 }
 
 /// Runs f(i) for every i of [first, last): a plain call or a task<>. The range is split only when another processor
-/// asks for work, so on one processor it is a plain loop. The first exception is rethrown after all parts have ended; parts
-/// that have not begun still run. The callable must live until the end of the co_await, and is shared by the parts.
+/// asks for work, so on one processor it is a plain loop. The first exception is rethrown after all parts have ended;
+/// parts that have not begun still run. The callable must live until the end of the co_await, and is shared by the
+/// parts.
 /// Cost: a load for each i.
 template <class Index, class F>
 auto parallel_for(Index first, Index last, F&& f) {

@@ -461,5 +461,22 @@ TEST(RuntimeFaultDeathTest, MemoryThatIsRefusedEndsTheProcessWithAClearMessage) 
       "weft: out of memory");
 }
 
+// Go's line, on standard error.
+TEST(RuntimeTraceTest, SchedtracePrintsGosLine) {
+  ::testing::internal::CaptureStderr();
+  {
+    options opts;
+    opts.processors = 2;
+    opts.schedtrace = std::chrono::milliseconds(1);
+    std::unique_ptr<runtime> rt = *runtime::create(opts);
+    rt->run([]() -> task<> { (void)co_await sleep_for(20ms); });
+  }
+  const std::string printed = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(printed, ::testing::ContainsRegex("SCHED [0-9]+ms: gomaxprocs=2 idleprocs=[0-2] threads=3 "
+                                                "spinningthreads=[0-2] needspinning=0 idlethreads=[0-2] "
+                                                "runqueue=[0-9]+ \\[ [0-9]+ [0-9]+ \\] "
+                                                "schedticks=\\[ [0-9]+ [0-9]+ \\]\n"));
+}
+
 }  // namespace
 }  // namespace weft

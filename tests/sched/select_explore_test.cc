@@ -1,5 +1,5 @@
-// [select] of select_core.h under every interleaving: exactly one arm or the stop wins, losers have no effect, and nobody
-// touches the core after the task went on.
+// [select] of select_core.h under every interleaving: exactly one arm or the stop wins, losers have no effect, and
+// nobody touches the core after the task went on.
 //
 // A model of the numbered steps.
 #include <array>
@@ -38,19 +38,19 @@ class select_model {
   // X2 to X5, by the strand.
   void select() {
     if (mutated_.locks_all) {
-      for (auto& arm : arms_) arm.lock.lock();
+      for (auto& a : arms_) a.lock.lock();
       detached_.set(1);
-      for (auto& arm : arms_) enqueue(arm);
+      for (auto& a : arms_) enqueue(a);
       // release: X3.
       waiting_.store(1, std::memory_order_release);
-      for (auto& arm : arms_) arm.lock.unlock();
+      for (auto& a : arms_) a.lock.unlock();
     } else {
-      for (auto& arm : arms_) {
-        arm.lock.lock();
-        enqueue(arm);
+      for (auto& a : arms_) {
+        a.lock.lock();
+        enqueue(a);
         // release: X3.
         waiting_.store(1, std::memory_order_release);
-        arm.lock.unlock();
+        a.lock.unlock();
       }
       detached_.set(1);
     }

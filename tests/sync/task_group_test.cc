@@ -213,20 +213,6 @@ TEST_P(TaskGroupTest, AMemberThatShutdownRefusesDoesNotKeepItsGroup) {
   EXPECT_TRUE(tried);
 }
 
-TEST_P(TaskGroupTest, AGroupThatIsNotWaitedForIsMisuse) {
-  EXPECT_DEATH(
-      {
-        const std::unique_ptr<runtime> other = test::make_runtime(1);
-        other->run([]() -> task<> {
-          std::atomic<int> stopped = 0;
-          task_group group;
-          (void)group.try_go(wait_for_stop, std::ref(stopped));
-          co_return;
-        });
-      },
-      "task_group destroyed while members run");
-}
-
 TEST_P(TaskGroupTest, WithTimeoutReturnsTheResultOrStopsTheTask) {
   run([]() -> task<> {
     const std::optional<int> in_time = co_await with_timeout(1h, [](int x) -> task<int> { co_return x; }, 5);
@@ -363,6 +349,21 @@ TEST_P(TaskGroupTest, ParallelForVisitsEachIndexOnce) {
     }
     EXPECT_TRUE(thrown);
   });
+}
+
+TEST(TaskGroupDeathTest, AGroupThatIsNotWaitedForIsMisuse) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(
+      {
+        const std::unique_ptr<runtime> other = test::make_runtime(1);
+        other->run([]() -> task<> {
+          std::atomic<int> stopped = 0;
+          task_group group;
+          (void)group.try_go(wait_for_stop, std::ref(stopped));
+          co_return;
+        });
+      },
+      "task_group destroyed while members run");
 }
 
 }  // namespace

@@ -59,10 +59,8 @@ class run_queue {
       if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
         // A control block and frame that is wanted soon and may be cold.
         // relaxed: a hint.
-        const char* next = reinterpret_cast<const char*>(slots_[(head + 3) % Capacity].load(std::memory_order_relaxed));
-        __builtin_prefetch(next);
-        __builtin_prefetch(next + 64);
-        __builtin_prefetch(next + 128);
+        const auto soon = reinterpret_cast<uintptr_t>(slots_[(head + 3) % Capacity].load(std::memory_order_relaxed));
+        for (uintptr_t line = 0; line < 3; ++line) __builtin_prefetch(reinterpret_cast<const char*>(soon + 64 * line));
         return item;
       }
     }

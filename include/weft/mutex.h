@@ -100,6 +100,7 @@ class mutex {
 
  private:
   friend class mutex_guard;
+  friend class lock_access;
   friend class detail::lock_awaiter;
   friend std::coroutine_handle<> detail::lock_slow(mutex&, detail::waiter&, std::coroutine_handle<>,
                                                    std::source_location) noexcept;
@@ -140,9 +141,12 @@ inline bool detail::lock_awaiter::await_ready() noexcept {
   return spend_budget();
 }
 
+/// For the condition variable, too.
 class lock_access {
-  friend class detail::lock_awaiter;
+ public:
   static mutex_guard guard(mutex* m) noexcept { return mutex_guard(m); }
+  static mutex* take(mutex_guard& g) noexcept { return std::exchange(g.mutex_, nullptr); }
+  static void unlock(mutex& m) noexcept { m.unlock(); }
 };
 
 inline mutex_guard detail::lock_awaiter::await_resume() noexcept {

@@ -64,6 +64,9 @@ struct options {
 
   io_backend io = io_backend::automatic;
 
+  /// Most threads that run weft::blocking calls at the same time, 1 to 10000.
+  int blocking_threads = 512;
+
   scheduling_options scheduling;
 
   /// The defaults, changed by WEFT_PROCS, WEFT_GC, WEFT_MEMLIMIT, WEFT_IO and WEFT_DEBUG. Error: INVALID_ARGUMENT that

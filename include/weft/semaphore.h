@@ -60,6 +60,8 @@ namespace detail {
 struct semaphore_waiter : waiter {
   semaphore* owner;
   int64_t count;
+  wait_reason reason;
+  bool stop_point;
 };
 
 /// Queues the waiter unless the permits are there after all; parks or goes on.
@@ -68,9 +70,14 @@ std::coroutine_handle<> acquire_slow(semaphore& s, semaphore_waiter& w, std::cor
 
 class [[nodiscard]] acquire_awaiter {
  public:
-  acquire_awaiter(semaphore& s, int64_t count, std::source_location where) noexcept : where_(where) {
+  acquire_awaiter(semaphore& s, int64_t count, std::source_location where) noexcept
+      : acquire_awaiter(s, count, wait_reason::semacquire, true, where) {}
+  acquire_awaiter(semaphore& s, int64_t count, wait_reason reason, bool stop_point, std::source_location where) noexcept
+      : where_(where) {
     waiter_.owner = &s;
     waiter_.count = count;
+    waiter_.reason = reason;
+    waiter_.stop_point = stop_point;
   }
   /// An awaiter that is destroyed with its task (shutdown) gives back what it was granted and never took.
   ~acquire_awaiter() {
@@ -180,7 +187,7 @@ inline void permit::release() noexcept {
 }
 
 inline bool detail::acquire_awaiter::await_ready() noexcept {
-  if (stop_pending()) [[unlikely]] {
+  if (waiter_.stop_point && stop_pending()) [[unlikely]] {
     waiter_.result = wait_result::stopped;
     return true;
   }

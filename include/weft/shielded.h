@@ -10,6 +10,9 @@
 namespace weft {
 namespace detail {
 
+/// The running task, which was asked to stop meanwhile, is shielded no more: tells those who watch it.
+void shield_ended() noexcept;
+
 /// Keeps stops away from the running strand for a scope. Nests.
 class stop_shield {
  public:
@@ -18,8 +21,10 @@ class stop_shield {
       : outer_((this_context.current->stop.fetch_or(stop_shielded, std::memory_order_seq_cst) & stop_shielded) != 0) {}
   ~stop_shield() {
     // seq_cst: as above. The scope may end on another thread, and on no task's strand if it is destroyed at shutdown.
-    if (!outer_ && this_context.current != nullptr)
-      this_context.current->stop.fetch_and(static_cast<uint8_t>(~stop_shielded), std::memory_order_seq_cst);
+    if (outer_ || this_context.current == nullptr) return;
+    if ((this_context.current->stop.fetch_and(static_cast<uint8_t>(~stop_shielded), std::memory_order_seq_cst) &
+         stop_asked) != 0)
+      shield_ended();
   }
   stop_shield(const stop_shield&) = delete;
   stop_shield& operator=(const stop_shield&) = delete;
@@ -32,6 +37,7 @@ class stop_shield {
 
 /// Runs `co_await f(args...)` as if the task had not been asked to stop: for clean-up that itself has to wait. A stop
 /// that was asked for before, or comes meanwhile, takes effect afterwards. `co_await weft::shielded(flush, file);`
+/// Tasks that f starts are not reached by a stop of this one, also later.
 /// Called from: a task. Cost: a call and two atomic instructions.
 template <class F, class... Args>
 task<detail::spawn_result_t<F, Args...>> shielded(F f, Args... args) {

@@ -1,4 +1,4 @@
-// task_group, with_group, with_timeout: tasks that belong together and end before their starter goes on.
+// task_group, with_group, with_timeout, with_deadline: tasks that belong together and end before their starter goes on.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <weft/detail/check.h>
 #include <weft/detail/spin_lock.h>
@@ -19,6 +20,7 @@
 #include <weft/join_handle.h>
 #include <weft/select.h>
 #include <weft/semaphore.h>
+#include <weft/stop_token.h>
 #include <weft/task.h>
 #include <weft/time.h>
 #include <weft/wait_group.h>
@@ -34,6 +36,8 @@ class task_group;
 
 namespace detail {
 
+class stop_registry;
+
 /// A running member, in its own frame; linked into its group so that a stop finds it.
 class group_member {
  public:
@@ -45,7 +49,7 @@ class group_member {
  private:
   friend class weft::task_group;
   task_group& group_;
-  strand* const self_;
+  task_control* const self_;
   group_member* next_ = nullptr;
   group_member* previous_ = nullptr;
 };
@@ -77,7 +81,9 @@ task<> run_member(member_slot slot, F f, Args... args);
 ///
 /// The first exception that leaves a member asks the others to stop and is rethrown by wait(); later ones are dropped.
 /// A stop of the task that waits is passed on to the members, and wait() still waits for all of them. Results of
-/// members are ignored. Every group must be waited for before it dies; with_group() does so in every case.
+/// members are ignored. What members started (go, spawn) and did not wait for is asked to stop with the group, and at
+/// the latest when the group has been waited for. Every group must be waited for before it dies; with_group() does so
+/// in every case.
 ///
 /// Thread safety: go() and wait() are for tasks; try_go() too; request_stop() for any thread. One task waits at a time.
 /// Cost: a member is a task, plus a lock when it begins and when it ends.
@@ -124,6 +130,7 @@ class task_group {
       request_stop();
       (void)co_await running_.wait_shielded(where);
     }
+    stop_left();
     rethrow();
   }
 
@@ -159,6 +166,7 @@ class task_group {
     running_.done();
   }
   void rethrow();
+  void stop_left() noexcept;
 
   const bool limited_;
   semaphore slots_;
@@ -167,6 +175,8 @@ class task_group {
   detail::spin_lock lock_;
   detail::group_member* members_ = nullptr;  // guarded by lock_
   std::exception_ptr error_;                 // guarded by lock_
+  detail::stop_registry* stops_ = nullptr;   // of the runtime that the members run in; guarded by lock_
+  std::vector<uint64_t> left_;               // stop scopes of members that have ended; guarded by lock_
 };
 
 namespace detail {
@@ -180,18 +190,6 @@ task<> run_member(member_slot slot, F f, Args... args) {
     slot.group().fail(std::current_exception());
   }
 }
-
-/// g++ before 13 destroys some temporaries inside co_await twice; see docs/pitfalls.md.
-template <class F>
-inline constexpr bool callable_is_safe_inside_co_await =
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
-    std::is_trivially_destructible_v<F>;
-#else
-    true;
-#endif
-
-template <class T>
-using optional_result_t = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 template <class R, class F>
 task<R> run_in_group(group_options options, F& f) {
@@ -231,15 +229,23 @@ auto with_group(group_options options, F&& f) -> std::invoke_result_t<F&, task_g
   return detail::run_in_group<detail::task_result_t<std::invoke_result_t<F&, task_group&>>>(options, f);
 }
 
-/// Runs f(args...) as a task and waits for it at most `d`. nullopt: the time was up; f was asked to stop and has ended.
-/// A stop of the caller stops f too, and what f then returns is the result. Rethrows f's exception. (void: monostate.)
-template <class Rep, class Period, class F, class... Args>
-task<std::optional<detail::optional_result_t<detail::spawn_result_t<F, Args...>>>> with_timeout(
-    std::chrono::duration<Rep, Period> d, F f, Args... args) {
-  using result = detail::optional_result_t<detail::spawn_result_t<F, Args...>>;
-  join_handle<detail::spawn_result_t<F, Args...>> child = spawn(std::move(f), std::move(args)...);
+namespace detail {
+
+template <class F, class... Args>
+spawn_task_t<F, Args...> run_and_stop_rest(F f, Args... args) {
+  const stop_rest rest;
+  co_return co_await std::move(f)(std::move(args)...);
+}
+
+template <class F, class... Args>
+using timed_result = std::optional<optional_result_t<spawn_result_t<F, Args...>>>;
+
+template <class F, class... Args>
+task<timed_result<F, Args...>> run_until(sleep_awaiter deadline, F f, Args... args) {
+  using result = typename timed_result<F, Args...>::value_type;
+  auto child = spawn(run_and_stop_rest<F, Args...>, std::move(f), std::move(args)...);
   if (!child.valid()) co_return std::nullopt;
-  auto first = co_await select_first(child, sleep_for(d));
+  auto first = co_await select_first(child, std::move(deadline));
   if (first && first.index() == 0) co_return std::optional<result>(std::move(first.template get<0>()));
   child.request_stop();
   if constexpr (std::is_same_v<result, std::monostate>) {
@@ -251,6 +257,25 @@ task<std::optional<detail::optional_result_t<detail::spawn_result_t<F, Args...>>
     if (first) co_return std::nullopt;
     co_return std::optional<result>(std::move(late));
   }
+}
+
+}  // namespace detail
+
+/// Runs f(args...) as a task and waits for it at most `d`. nullopt: the time was up; f was asked to stop and has ended.
+///
+/// A stop of the caller stops f too, and what f then returns is the result. What f started and did not wait for is
+/// asked to stop when f has ended. Rethrows f's exception. (void: monostate.) Called from: a task. Cost: a task and a
+/// timer.
+template <class Rep, class Period, class F, class... Args>
+task<detail::timed_result<F, Args...>> with_timeout(std::chrono::duration<Rep, Period> d, F f, Args... args) {
+  return detail::run_until<F, Args...>(sleep_for(d), std::move(f), std::move(args)...);
+}
+
+/// The same until a point in time. Deadlines nest: an inner task is stopped at the earlier one.
+template <class F, class... Args>
+task<detail::timed_result<F, Args...>> with_deadline(std::chrono::steady_clock::time_point deadline, F f,
+                                                     Args... args) {
+  return detail::run_until<F, Args...>(sleep_until(deadline), std::move(f), std::move(args)...);
 }
 
 }  // namespace weft

@@ -117,6 +117,7 @@ absl::Status options::validate() const {
       {"memory_limit_bytes", memory_limit_bytes, 0, std::numeric_limits<int64_t>::max()},
       {"scheduling.run_next_in_a_row", scheduling.run_next_in_a_row, 1, 1'000'000},
       {"scheduling.global_queue_interval", scheduling.global_queue_interval, 1, 1'000'000},
+      {"blocking_threads", blocking_threads, 1, 10'000},
       {"scheduling.budget", scheduling.budget, 1, 1'000'000},
       {"scheduling.search_passes", scheduling.search_passes, 1, 1000},
       {"scheduling.run_next_steal_delay (ns)", scheduling.run_next_steal_delay.count(), 0, 1'000'000'000},

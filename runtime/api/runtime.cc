@@ -48,9 +48,10 @@ absl::StatusOr<std::unique_ptr<runtime>> runtime_access::create(const options& o
 runtime::~runtime() {
   shutdown(final_deadline);
   if (!impl_->stopped) {
-    // A task computes on: its thread cannot be stopped from outside, only waited for.
+    // A task, or a call on the blocking pool, goes on: its thread cannot be stopped from outside, only waited for.
     scheduler& s = *impl_->sched;
-    s.seams().sys->write_stderr("weft: waiting for a task that still computes after shutdown:\n" + dump());
+    s.seams().sys->write_stderr("weft: waiting for a task or a blocking call that still runs after shutdown:\n" +
+                                dump());
     s.stop_workers(INT64_MAX);
     s.destroy_tasks();
   }

@@ -35,6 +35,9 @@ void leave_queues(strand* s) noexcept {
 void end_destroyed(task_control* t) noexcept {
   std::construct_at(t->error_slot(), std::make_exception_ptr(task_destroyed()));
   t->outcome = task_outcome::error;
+  // relaxed: workers are stopped.
+  if ((t->first.link.load(std::memory_order_relaxed) & task_control::scope_watched) != 0)
+    scheduler_of(t).stops().unwatch(t);
   // relaxed: for the registry.
   t->id.store(0, std::memory_order_relaxed);
   // acq_rel: [join-word].

@@ -24,6 +24,10 @@ const char* wait_reason_name(wait_reason reason) noexcept {
     case wait_reason::yield: return "yield";
     case wait_reason::select: return "select";
     case wait_reason::select_none: return "select (no cases)";
+    case wait_reason::shared_mutex_lock: return "sync.RWMutex.Lock";
+    case wait_reason::shared_mutex_lock_shared: return "sync.RWMutex.RLock";
+    case wait_reason::condition_wait: return "sync.Cond.Wait";
+    case wait_reason::blocking: return "blocking";
   }
   return "waiting";
 }

@@ -87,7 +87,7 @@ void frames_free_slow(void* const* frames, std::size_t count) noexcept {
   auto inside = [](segment* s, void* f) { return f >= s->base() && f < s->limit; };
   segment* oldest = nullptr;
   char* lowest = nullptr;
-  for (segment* s = c.top; s != nullptr; s = s->below) {
+  for (segment* s = c.top;; s = s->below()) {
     char* low = nullptr;
     for (std::size_t i = 0; i < count; ++i)
       if (inside(s, frames[i]) && (low == nullptr || frames[i] < low)) low = static_cast<char*>(frames[i]);
@@ -97,6 +97,7 @@ void frames_free_slow(void* const* frames, std::size_t count) noexcept {
     } else if (oldest != nullptr) {
       break;
     }
+    if (s->is_first()) break;
   }
   frame_free_slow(lowest);
 }
@@ -113,7 +114,8 @@ strand* make_fork_strand(scheduler& s) noexcept {
   f->kind.store(strand_kind::fork, std::memory_order_relaxed);
   f->sampled = false;
   f->size_class = static_cast<uint8_t>(size_class);
-  f->first.below = nullptr;
+  // relaxed: its own.
+  f->first.link.store(segment::link_first, std::memory_order_relaxed);
   f->first.stack_bytes = mem::class_bytes(size_class);
   f->first.limit = static_cast<char*>(block) + mem::class_bytes(size_class);
   f->first.sp = f->first.base();
@@ -130,7 +132,8 @@ void recycle_fork_strand(processor& p, strand* s) noexcept {
   // relaxed: for the registry.
   f->stop.store(0, std::memory_order_relaxed);
   // relaxed: as above.
-  f->task.store(nullptr, std::memory_order_relaxed);
+  f->task.store(nullptr, std::memory_order_relaxed);  // E1 of [stop-scope]
+  p.sched.left_registry();
   if (p.fork_stack == nullptr) {
     p.fork_stack = f;
   } else {

@@ -20,6 +20,7 @@
 #include "sched/inbox.h"
 #include "sched/run_next.h"
 #include "sched/run_queue.h"
+#include "sched/stop.h"
 #include "sched/timer_heap.h"
 
 namespace weft::detail {
@@ -88,6 +89,8 @@ class alignas(128) processor {
   alignas(64) spin_lock timer_lock;
   sched::timer_heap timers;                       // guarded by timer_lock
   std::atomic<int64_t> next_timer_ns{INT64_MAX};  // the earliest deadline; written under timer_lock
+
+  scope_edges scopes;
 
   // Written by the owner, read by the monitor, the dump and metrics.
   alignas(64) std::atomic<strand*> running{nullptr};

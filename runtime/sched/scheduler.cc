@@ -37,6 +37,7 @@ scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, 
       start_ns_(seams.time->now_ns()),
       heap_(*seams.sys, this),
       global_(heap_),
+      blocking_(*seams.sys, static_cast<std::size_t>(opts.blocking_threads)),
       drained_(*seams.sys) {
   static const bool registered = [] {
     os::system& real = os::system::real();
@@ -334,7 +335,7 @@ void forks_published(fork_entry* entry) noexcept {
 
 void scheduler::close_admission() noexcept {
   // seq_cst: launch_task() checks after it counted the task; see [admission] in task.cc.
-  closed_.store(1, std::memory_order_seq_cst);
+  gate_.fetch_or(gate_closed, std::memory_order_seq_cst);
 }
 
 uint64_t scheduler::created_tasks() const noexcept {
@@ -359,7 +360,7 @@ void scheduler::check_drained() noexcept {
 
 bool scheduler::drain(int64_t deadline_ns) noexcept {
   // seq_cst: pairs with the fence in check_drained().
-  draining_.store(1, std::memory_order_seq_cst);
+  ending_.fetch_or(ending_drains, std::memory_order_seq_cst);
   std_atomics::heavy_barrier();
   if (how_ != drive::threads) {
     while (live_tasks() != 0) {
@@ -395,6 +396,7 @@ bool scheduler::stop_workers(int64_t patience_ns) noexcept {
     }
     w->thread.join();
   }
+  if (!blocking_.close(give_up == INT64_MAX ? INT64_MAX : std::max<int64_t>(give_up - now_ns(), 0))) return false;
   stop_monitor();
   return true;
 }
@@ -417,37 +419,6 @@ void keep_for_ever(std::unique_ptr<scheduler> s) {
   static auto* kept = new std::vector<std::unique_ptr<scheduler>>;
   std::lock_guard guard(mutex);
   kept->push_back(std::move(s));
-}
-
-void scheduler::stop_all() noexcept {
-  heap_.for_each_strand([](strand* s) {
-    if (is_live(s)) stop_strand(s);
-  });
-}
-
-void stop_strand(strand* s) noexcept {
-  // seq_cst: S1 of [stop]; pairs with P3.
-  if ((s->stop.fetch_or(stop_asked, std::memory_order_seq_cst) & stop_shielded) != 0) return;
-  std_atomics::fence_seq_cst();  // S2
-  for (;;) {
-    // acquire: S3.
-    spin_lock* lock = s->wait_lock.load(std::memory_order_acquire);
-    if (lock == nullptr) return;
-    lock->lock();
-    // acquire: S4; `waiting`, then wait_lock, then `waiting` again.
-    waiter* w = s->waiting.load(std::memory_order_acquire);
-    const bool same = s->wait_lock.load(std::memory_order_acquire) == lock;
-    if (same && w != nullptr && s->waiting.load(std::memory_order_acquire) == w) {
-      // relaxed: set by the strand before it took the lock. A shield that went up meanwhile holds.
-      if ((s->stop.load(std::memory_order_relaxed) & stop_shielded) != 0)
-        lock->unlock();
-      else
-        leave_wait(s, *w, *lock);
-      return;
-    }
-    lock->unlock();
-    if (same) return;
-  }
 }
 
 }  // namespace weft::detail

@@ -29,8 +29,10 @@
 #include "mem/block_heap.h"
 #include "os/note.h"
 #include "os/seams.h"
+#include "sched/blocking_pool.h"
 #include "sched/global_queue.h"
 #include "sched/processor.h"
+#include "sched/stop.h"
 
 namespace weft::detail {
 
@@ -80,8 +82,43 @@ class scheduler {
   void close_admission() noexcept;
   bool admits() const noexcept {
     // seq_cst: [admission], see task.cc.
-    return closed_.load(std::memory_order_seq_cst) == 0;
+    return (gate_.load(std::memory_order_seq_cst) & gate_closed) == 0;
   }
+
+  /// Whether launch_task() has to look closer: admission is closed, or scopes are being pruned.
+  bool gate_is_open() const noexcept {
+    // seq_cst: as above.
+    return gate_.load(std::memory_order_seq_cst) == 0;
+  }
+  bool prunes_scopes() const noexcept {
+    // seq_cst: [scope-prune], see stop.h.
+    return (gate_.load(std::memory_order_seq_cst) & gate_prunes_scopes) != 0;
+  }
+  void set_prunes_scopes(bool on) noexcept {
+    // seq_cst: Q1 and Q6 of [scope-prune].
+    if (on)
+      gate_.fetch_or(gate_prunes_scopes, std::memory_order_seq_cst);
+    else
+      gate_.fetch_and(~gate_prunes_scopes, std::memory_order_seq_cst);
+  }
+
+  /// T2 of [stop-scope], and its end.
+  void begin_stop_pass() noexcept {
+    // seq_cst: T2.
+    ending_.fetch_add(ending_stop_pass, std::memory_order_seq_cst);
+  }
+  void end_stop_pass() noexcept {
+    // seq_cst: as above.
+    ending_.fetch_sub(ending_stop_pass, std::memory_order_seq_cst);
+  }
+  /// E2 and E3, after E1.
+  WEFT_INLINE void left_registry() noexcept {
+    std_atomics::light_barrier();
+    // relaxed: E3, ordered after E1 by the light barrier.
+    if (ending_.load(std::memory_order_relaxed) >= ending_stop_pass) [[unlikely]]
+      stops_.let_pass();
+  }
+  stop_registry& stops() noexcept { return stops_; }
 
   /// Asks every live task to stop.
   void stop_all() noexcept;
@@ -117,6 +154,7 @@ class scheduler {
   std::vector<std::unique_ptr<processor>>& processors() noexcept { return processors_; }
   const std::vector<std::unique_ptr<processor>>& processors() const noexcept { return processors_; }
   sched::global_queue& global() noexcept { return global_; }
+  blocking_pool& blocking() noexcept { return blocking_; }
   drive how() const noexcept { return how_; }
   bool asymmetric() const noexcept;
   uint32_t idle_workers() const noexcept;
@@ -136,7 +174,7 @@ class scheduler {
     if (p != nullptr) {
       p->counters.tasks_created.add();
     } else {
-      // seq_cst: ordered with the look at `closed_`; see [admission].
+      // seq_cst: ordered with the look at gate_; see [admission].
       foreign_created_.fetch_add(1, std::memory_order_seq_cst);
     }
   }
@@ -148,7 +186,7 @@ class scheduler {
       foreign_finished_.fetch_add(1, std::memory_order_seq_cst);
     }
     // relaxed: drain() looks at the counts itself at intervals, too.
-    if (draining_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    if ((ending_.load(std::memory_order_relaxed) & ending_drains) != 0) [[unlikely]]
       check_drained();
   }
   WEFT_RARE void check_drained() noexcept;
@@ -227,6 +265,8 @@ class scheduler {
   std::vector<std::unique_ptr<processor>> processors_;  // immutable after construction
   std::vector<std::unique_ptr<worker>> workers_;        // immutable after start()
   sched::global_queue global_;
+  blocking_pool blocking_;
+  stop_registry stops_{*this};
   // drive::host: the set of the two others, which the host watches.
   int wake_fd_ = -1;
   int event_fd_ = -1;  // signalled when a strand comes from outside
@@ -240,8 +280,12 @@ class scheduler {
 
   alignas(64) std::atomic<uint32_t> coarse_ms_{0};   // written by the monitor and by whoever reads the clock
   std::atomic<uint32_t> stopping_{0};                // 1: workers end
-  std::atomic<uint32_t> closed_{0};                  // 1: no new tasks
-  std::atomic<uint32_t> draining_{0};                // 1: the end of the last task signals drained_
+  static constexpr uint32_t gate_closed = 1;         // no new tasks
+  static constexpr uint32_t gate_prunes_scopes = 2;  // new tasks are noted
+  std::atomic<uint32_t> gate_{0};
+  static constexpr uint32_t ending_drains = 1;     // the end of the last task signals drained_
+  static constexpr uint32_t ending_stop_pass = 2;  // times the stop passes
+  std::atomic<uint32_t> ending_{0};
   std::atomic<int64_t> timer_keeper_ns_{INT64_MAX};  // deadline of the idle worker that watches the timers
   std::atomic<uint32_t> next_mail_{0};
   std::atomic<uint64_t> next_id_{1};
@@ -297,6 +341,10 @@ void leave_wait(strand* s, waiter& w, spin_lock& lock) noexcept;
 
 /// S1 to S4 of [stop].
 void stop_strand(strand* s) noexcept;
+
+/// Asks a task and its forks to stop; the caller keeps its block. Returns its scope if it started tasks, for
+/// stop_registry::stop_inside(); else 0. The caller tells the watchers.
+uint64_t stop_task(task_control* t) noexcept;
 
 /// R3 of [ready] for a plain thread.
 void wake_thread(uintptr_t who) noexcept;

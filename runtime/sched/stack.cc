@@ -106,7 +106,8 @@ void* frame_allocate_slow(std::size_t bytes) {
     if (p != nullptr) p->counters.stack_growths.add();
     raise_hint(current, used + bytes);
   }
-  s->below = below;
+  // relaxed: its own.
+  s->link.store(reinterpret_cast<uintptr_t>(below), std::memory_order_relaxed);
   s->stack_bytes = below->stack_bytes + segment_bytes(s);
   below->sp = c.sp;
   c.top = s;
@@ -124,8 +125,8 @@ void frame_free_slow(char* frame) noexcept {
   // Gives segments back until one holds the frame as other than its first.
   while (frame == c.top->base() || frame < c.top->base() || frame >= c.top->limit) {
     segment* s = c.top;
-    segment* below = s->below;
-    if (below == nullptr) break;  // the first segment's first frame: the root
+    if (s->is_first()) break;  // its first frame: the root
+    segment* below = s->below();
     const bool done = frame == s->base();
     c.top = below;
     c.sp = below->sp;
@@ -141,8 +142,8 @@ void frame_free_slow(char* frame) noexcept {
 }
 
 void release_segments(scheduler& sched, segment* top) noexcept {
-  while (top->below != nullptr) {
-    segment* below = top->below;
+  while (!top->is_first()) {
+    segment* below = top->below();
     release_segment(sched, top);
     top = below;
   }

@@ -40,9 +40,10 @@ WEFT_RARE void shape_block(task_control* t) noexcept {
   // relaxed: as above.
   t->kind.store(strand_kind::task, std::memory_order_relaxed);
   t->sampled = false;
+  // relaxed: as above. Each task writes its scope in; what matters until then is that it is a strand's first segment.
+  t->first.link.store(segment::link_first, std::memory_order_relaxed);
   const std::size_t bytes = mem::slab_of_strand(t).block_bytes;
   t->size_class = static_cast<uint8_t>(mem::class_of(bytes));
-  t->first.below = nullptr;
   t->first.stack_bytes = bytes;
   t->first.limit = reinterpret_cast<char*>(t) + bytes;
 }
@@ -127,31 +128,41 @@ void free_task(task_control* t) noexcept {
 // admission (C1), then drains by the counts (C2). Either A2 sees C1, or C2 sees A1 in the end.
 namespace {
 
-WEFT_INLINE void publish_task(task_control* t, void* root_frame, const void* started_at, uint64_t id) noexcept {
+WEFT_INLINE void publish_task(task_control* t, void* root_frame, const void* started_at, uint64_t id,
+                              uintptr_t link) noexcept {
   promise_base& root = promise_base::of(root_frame);
   root.role = (root.role & role_destroy) | reinterpret_cast<uintptr_t>(t) | role_root;
   t->resume_frame = root_frame;
   t->set_function(*static_cast<void**>(root_frame));  // a frame begins with its resume function
   // relaxed: for the registry, which tolerates a torn picture.
   t->started_at.store(started_at, std::memory_order_relaxed);
-  t->id.store(id, std::memory_order_relaxed);
+  t->first.link.store(link, std::memory_order_relaxed);
+  // release: who sees the id sees the scope.
+  t->id.store(id, std::memory_order_release);
 }
 
 WEFT_NOINLINE uint64_t refuse_task(scheduler& s, processor* p, task_control* t, void* root_frame) noexcept {
+  // relaxed: E1 of [stop-scope].
+  t->id.store(0, std::memory_order_relaxed);
+  s.left_registry();
   destroy_unstarted(t, root_frame);
   s.count_finished(p);
   free_task(t);
   return 0;
 }
 
-WEFT_NOINLINE uint64_t launch_task_elsewhere(scheduler& s, task_control* t, void* root_frame,
-                                             const void* started_at) noexcept {
+// What a task may become a scope by: a handle.
+constexpr uintptr_t link_detached = segment::link_first;
+constexpr uintptr_t link_joinable = segment::link_first | task_control::scope_own;
+
+WEFT_NOINLINE uint64_t launch_task_elsewhere(scheduler& s, task_control* t, void* root_frame, const void* started_at,
+                                             uintptr_t link) noexcept {
+  const uint64_t id = s.take_ids();
+  publish_task(t, root_frame, started_at, id, link);
   s.count_created(nullptr);      // A1
   std_atomics::light_barrier();  // pairs with the heavy barrier in drain()
   if (this_context.proc == nullptr) s.count_foreign_frames();
   if (!s.admits()) return refuse_task(s, nullptr, t, root_frame);
-  const uint64_t id = s.take_ids();
-  publish_task(t, root_frame, started_at, id);
   s.ready(t);
   return id;
 }
@@ -161,27 +172,55 @@ WEFT_RARE void refill_ids(processor& p) noexcept {
   p.last_task_id = p.next_task_id + scheduler::id_batch;
 }
 
-WEFT_INLINE uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const void* started_at) noexcept {
+// L1 of [stop-scope]: the scope for a task that `starter` starts.
+WEFT_INLINE uint64_t scope_for(processor& p, strand* starter, task_control* by, uint64_t by_id) noexcept {
+  // relaxed: its own.
+  const uintptr_t link = by->first.link.load(std::memory_order_relaxed);
+  // relaxed: as above. What a shielded task starts is out of its reach.
+  if ((starter->stop.load(std::memory_order_relaxed) & stop_shielded) != 0) [[unlikely]]
+    return 0;
+  if ((link & task_control::scope_own) == 0) return task_control::scope_in(link);
+  if ((link & task_control::scope_started) == 0) [[unlikely]]
+    p.sched.stops().add_scope(p, by);
+  return by_id;
+}
+
+// The gate is not open. False: the task is refused.
+WEFT_RARE bool pass_gate(scheduler& s, uint64_t scope) noexcept {
+  if (!s.admits()) return false;
+  if (s.prunes_scopes()) s.stops().note(scope);  // N1 of [scope-prune]
+  return true;
+}
+
+WEFT_INLINE uint64_t launch_task(scheduler* sched, task_control* t, void* root_frame, const void* started_at,
+                                 uintptr_t link) noexcept {
   processor* p = this_context.proc;
   if (sched != nullptr && (p == nullptr || &p->sched != sched)) [[unlikely]]
-    return launch_task_elsewhere(*sched, t, root_frame, started_at);
+    return launch_task_elsewhere(*sched, t, root_frame, started_at, link);
   scheduler& s = p->sched;
-  s.count_created(p);            // A1
-  std_atomics::light_barrier();  // pairs with the heavy barrier in drain()
-  if (!s.admits()) [[unlikely]]
-    return refuse_task(s, p, t, root_frame);
-  // An id is higher than the starter's, also when that has come from another processor: destroy_tasks() relies on it.
+  // An id is higher than the starter's, also when that has come from another processor: destroy_tasks() and the stop
+  // scopes rely on it.
   strand* starter = this_context.current;
-  // relaxed: its own.
-  const uint64_t least = starter == nullptr ? 0 : task_of(starter)->id.load(std::memory_order_relaxed);
+  uint64_t least = 0;
+  uint64_t scope = 0;
+  if (starter != nullptr) [[likely]] {
+    task_control* by = task_of(starter);
+    // relaxed: its own.
+    least = by->id.load(std::memory_order_relaxed);
+    scope = scope_for(*p, starter, by, least);
+  }
   if (p->next_task_id == p->last_task_id || p->next_task_id < least) [[unlikely]]
     refill_ids(*p);
   const uint64_t id = p->next_task_id++;
-  // relaxed: a task that was asked to stop starts tasks that are.
+  publish_task(t, root_frame, started_at, id, link | scope << task_control::scope_shift);  // L1
+  s.count_created(p);                                                                      // A1
+  std_atomics::light_barrier();  // L2; pairs with the heavy barriers of drain() and of stop.cc
+  if (!s.gate_is_open() && !pass_gate(s, scope)) [[unlikely]]
+    return refuse_task(s, p, t, root_frame);
+  // relaxed: L3.
   if (starter != nullptr && starter->stop.load(std::memory_order_relaxed) == stop_asked) [[unlikely]]
     t->stop.store(stop_asked, std::memory_order_relaxed);
-  publish_task(t, root_frame, started_at, id);
-  s.ready_here(*p, t);
+  s.ready_here(*p, t);  // L4
   return id;
 }
 
@@ -190,13 +229,13 @@ WEFT_INLINE uint64_t launch_task(scheduler* sched, task_control* t, void* root_f
 void launch_detached(task_control* t, void* root_frame) noexcept {
   // relaxed: published by launch_task().
   t->join_word.store(join_detached, std::memory_order_relaxed);
-  launch_task(nullptr, t, root_frame, WEFT_CALL_SITE());
+  launch_task(nullptr, t, root_frame, WEFT_CALL_SITE(), link_detached);
 }
 
 uint64_t launch_joinable(scheduler* sched, task_control* t, void* root_frame) noexcept {
   // relaxed: published by launch_task().
   t->join_word.store(join_running, std::memory_order_relaxed);
-  return launch_task(sched, t, root_frame, WEFT_CALL_SITE());
+  return launch_task(sched, t, root_frame, WEFT_CALL_SITE(), link_joinable);
 }
 
 namespace {
@@ -228,8 +267,9 @@ WEFT_NOINLINE std::coroutine_handle<> finish_unawaited(processor& p, task_contro
   uintptr_t word = t->join_word.load(std::memory_order_acquire);
   if (word == join_detached && t->outcome == task_outcome::error) [[unlikely]]
     s.report_unhandled(*t->error_slot(), t);
-  // relaxed: the registry tolerates a torn picture.
+  // relaxed: E1 of [stop-scope].
   t->id.store(0, std::memory_order_relaxed);
+  s.left_registry();
   unload();
   for (;;) {
     if (word == join_detached) {
@@ -262,8 +302,9 @@ WEFT_NOINLINE std::coroutine_handle<> finish_unawaited(processor& p, task_contro
 std::coroutine_handle<> finish_awaited(processor& p, task_control* t, waiter* w) noexcept {
   const uintptr_t who = w->who;
   auto* joiner = reinterpret_cast<strand*>(who);
-  // relaxed: the registry tolerates a torn picture.
+  // relaxed: E1 of [stop-scope].
   t->id.store(0, std::memory_order_relaxed);
+  p.sched.left_registry();
   // release: publishes the outcome to the handle. See [join-word].
   t->join_word.store(join_done, std::memory_order_release);
   p.sched.count_finished(&p);
@@ -288,6 +329,9 @@ std::coroutine_handle<> finish_task(task_control* t) noexcept {
   t->entry.load(std::memory_order_relaxed)->finish(t);
   if (segment* top = this_context.top; top != &t->first) [[unlikely]]
     release_segments(p.sched, top);
+  // relaxed: the task's own.
+  if ((t->first.link.load(std::memory_order_relaxed) & task_control::scope_watched) != 0) [[unlikely]]
+    p.sched.stops().unwatch(t);
   // acquire: pairs with the CAS of the waiter.
   const uintptr_t word = t->join_word.load(std::memory_order_acquire);
   const bool awaited = word > join_detached && (word & join_select) == 0;
@@ -391,19 +435,6 @@ void rethrow_outcome(task_control* t) {
   std::destroy_at(t->error_slot());
   join_taken(t);
   std::rethrow_exception(error);
-}
-
-// The task's own strand first: a fork that begins later inherits its flag (run_fork), one that began is found by its
-// task.
-void request_stop(task_control* t) noexcept {
-  stop_strand(t);
-  if (!t->has_forked()) return;
-  scheduler_of(t).heap().for_each_strand([t](strand* s) {
-    // relaxed: ordered by the fence in stop_strand() and the one in run_fork().
-    if (s->kind.load(std::memory_order_relaxed) != strand_kind::fork) return;
-    // relaxed: as above.
-    if (static_cast<fork_strand*>(s)->task.load(std::memory_order_relaxed) == t) stop_strand(s);
-  });
 }
 
 void join_misuse(const char* what) noexcept { check_failed(what, __FILE__, __LINE__); }

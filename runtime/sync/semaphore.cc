@@ -68,17 +68,19 @@ std::coroutine_handle<> detail::acquire_slow(semaphore& s, semaphore_waiter& w, 
                                              std::source_location where) noexcept {
   WEFT_CHECK(w.count > 0, "weft::semaphore::acquire of less than one permit");
   spin_lock& lock = lock_for(&s);
-  announce_wait(lock);
+  if (w.stop_point) announce_wait(lock);
   lock.lock();
-  if (stop_pending()) {
+  if (w.stop_point && stop_pending()) {
     lock.unlock();
     w.result = wait_result::stopped;
     return leaf;
   }
   strand* self = detach(leaf);
+  // relaxed: not where a stop looks; ordered before `waiting` by its release store.
+  if (!w.stop_point) self->wait_lock.store(nullptr, std::memory_order_relaxed);
   // relaxed: for the dump.
   self->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
-  begin_wait(self, w, wait_reason::semacquire, where);
+  begin_wait(self, w, w.reason, where);
   if (s.queue_waiter(w)) {
     lock.unlock();
     return switch_away();

@@ -26,9 +26,30 @@ bool task_group::this_task_stopped() noexcept { return detail::stop_pending(); }
 void task_group::request_stop() noexcept {
   // seq_cst: U2.
   stopping_.store(true, std::memory_order_seq_cst);
-  spin_guard guard(lock_);
-  for (group_member* m = members_; m != nullptr; m = m->next_)
-    detail::request_stop(static_cast<task_control*>(m->self_));
+  std::vector<uint64_t> scopes;
+  detail::stop_registry* stops;
+  {
+    spin_guard guard(lock_);
+    scopes = left_;
+    stops = stops_;
+    for (group_member* m = members_; m != nullptr; m = m->next_)
+      if (const uint64_t scope = detail::stop_task(m->self_); scope != 0) scopes.push_back(scope);
+  }
+  if (stops == nullptr) return;
+  if (!scopes.empty()) stops->stop_inside(scopes);
+  stops->tell_watchers();
+}
+
+// Called by the task that waits, when no member runs any more.
+void task_group::stop_left() noexcept {
+  std::vector<uint64_t> scopes;
+  {
+    spin_guard guard(lock_);
+    scopes.swap(left_);
+  }
+  if (scopes.empty()) return;
+  stops_->stop_inside(scopes);
+  stops_->tell_watchers();
 }
 
 void task_group::fail(std::exception_ptr error) noexcept {
@@ -48,19 +69,26 @@ void task_group::rethrow() {
   if (error != nullptr) std::rethrow_exception(error);
 }
 
-group_member::group_member(task_group& group) noexcept : group_(group), self_(this_context.current) {
+group_member::group_member(task_group& group) noexcept
+    : group_(group), self_(detail::task_of(detail::this_context.current)) {
+  // relaxed: read by itself until it starts a task (L1 of [stop-scope]).
+  self_->first.link.fetch_or(task_control::scope_own, std::memory_order_relaxed);
   {
     spin_guard guard(group.lock_);
+    group.stops_ = &detail::scheduler_of(self_).stops();
     next_ = group.members_;
     if (next_ != nullptr) next_->previous_ = this;
     group.members_ = this;
   }
   // seq_cst: U1.
-  if (group.stopping_.load(std::memory_order_seq_cst)) request_stop(static_cast<task_control*>(self_));
+  if (group.stopping_.load(std::memory_order_seq_cst)) request_stop(self_);
 }
 
 group_member::~group_member() {
   spin_guard guard(group_.lock_);
+  // relaxed: its own.
+  if ((self_->first.link.load(std::memory_order_relaxed) & task_control::scope_started) != 0)
+    group_.left_.push_back(self_->id.load(std::memory_order_relaxed));
   (previous_ != nullptr ? previous_->next_ : group_.members_) = next_;
   if (next_ != nullptr) next_->previous_ = previous_;
 }

@@ -169,6 +169,8 @@ TEST(OptionsValidateTest, EveryFieldOutOfRangeIsRefusedByName) {
       {"memory_limit_bytes", [](options& o) { o.memory_limit_bytes = -1; }},
       {"scheduling.run_next_in_a_row", [](options& o) { o.scheduling.run_next_in_a_row = 0; }},
       {"scheduling.global_queue_interval", [](options& o) { o.scheduling.global_queue_interval = 0; }},
+      {"blocking_threads", [](options& o) { o.blocking_threads = 0; }},
+      {"blocking_threads", [](options& o) { o.blocking_threads = 10'001; }},
       {"scheduling.budget", [](options& o) { o.scheduling.budget = 0; }},
       {"scheduling.budget", [](options& o) { o.scheduling.budget = 1'000'001; }},
       {"scheduling.search_passes", [](options& o) { o.scheduling.search_passes = 0; }},

@@ -56,8 +56,10 @@ check_program() {
     say "FAILED: $1 exits with an error"
     exit 1
   fi
-  local needs=static
-  if LD_LIBRARY_PATH=$lib_dir ldd "$1" | grep -q libweft; then needs=shared; fi
+  # Not through a pipe: one whose reader leaves early can end with the writer's error.
+  local needs=static libraries
+  libraries=$(LD_LIBRARY_PATH=$lib_dir ldd "$1")
+  if [[ $libraries == *libweft* ]]; then needs=shared; fi
   if [[ $needs != "$2" ]]; then
     say "FAILED: $1 uses the $needs library, not the $2 one"
     exit 1

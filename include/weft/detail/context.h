@@ -29,11 +29,21 @@ struct waiter;
 // `limit` and `sp` are kept apart: side by side, a compiler loads both at once, and a load that spans two recent stores
 // waits for them to leave the store buffer (measured: 8 of 85 ns per spawn and join).
 struct alignas(16) segment {
-  segment* below;        ///< the older segment; null in a strand's first
-  char* limit;           ///< end of the segment
-  uint64_t stack_bytes;  ///< of the whole stack up to and including this segment
-  char* sp;              ///< first free byte, saved while another segment is on top or the strand is detached
+  std::atomic<uintptr_t> link;  ///< the older segment; in a strand's first: link_first and what the strand keeps there
+  char* limit;                  ///< end of the segment
+  uint64_t stack_bytes;         ///< of the whole stack up to and including this segment
+  char* sp;                     ///< first free byte, saved while another segment is on top or the strand is detached
   char* base() noexcept { return reinterpret_cast<char*>(this + 1); }
+
+  static constexpr uintptr_t link_first = 1;
+  bool is_first() const noexcept {
+    // relaxed: here and below, the strand's own.
+    return (link.load(std::memory_order_relaxed) & link_first) != 0;
+  }
+  segment* below() const noexcept {
+    // relaxed: as above.
+    return reinterpret_cast<segment*>(link.load(std::memory_order_relaxed));
+  }
 };
 
 /// The value, loaded by itself: keeps a compiler from loading neighbours with it (see `segment`).
@@ -58,6 +68,10 @@ enum class wait_reason : uint8_t {
   yield,
   select,
   select_none,
+  shared_mutex_lock,
+  shared_mutex_lock_shared,
+  condition_wait,
+  blocking,
 };
 
 /// What a strand block holds at present.

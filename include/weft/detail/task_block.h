@@ -14,6 +14,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include <weft/detail/check.h>
 #include <weft/detail/context.h>
@@ -24,6 +25,15 @@ namespace weft::detail {
 
 class scheduler;
 struct task_control;
+
+/// g++ before 13 destroys some temporaries inside co_await twice; see docs/pitfalls.md.
+template <class F>
+inline constexpr bool callable_is_safe_inside_co_await =
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+    std::is_trivially_destructible_v<F>;
+#else
+    true;
+#endif
 
 /// What all tasks with the same entry function share. Static storage; never destroyed while tasks run.
 struct task_entry {
@@ -75,6 +85,18 @@ struct task_control : strand {
     function_high.store(static_cast<uint16_t>(address >> 32), std::memory_order_relaxed);
     // relaxed: as above.
     function_low.store(static_cast<uint32_t>(address), std::memory_order_relaxed);
+  }
+
+  /// In first.link: the number of the task's stop scope ([stop-scope] in runtime/sched/stop.h), above these bits.
+  static constexpr uintptr_t scope_own = 2;      ///< can be stopped by itself: a scope of its own
+  static constexpr uintptr_t scope_started = 4;  ///< has its own scope, and started tasks
+  static constexpr uintptr_t scope_watched = 8;  ///< somebody has a std::stop_token of it
+  static constexpr int scope_shift = 4;
+  static constexpr uint64_t scope_in(uintptr_t link) noexcept { return link >> scope_shift; }
+  /// The scope that it belongs to; 0: only the runtime's shutdown reaches it.
+  uint64_t scope() const noexcept {
+    // relaxed: written before the id was.
+    return scope_in(first.link.load(std::memory_order_relaxed));
   }
 
   /// Whether forks of the task ever ran elsewhere, so that a stop has to look for them.
@@ -162,6 +184,10 @@ using spawn_task_t = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...
 
 template <class F, class... Args>
 using spawn_result_t = task_result_t<spawn_task_t<F, Args...>>;
+
+/// A task's result as a value.
+template <class T>
+using optional_result_t = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 /// What the task keeps beside its frame.
 template <class F, class... Args>

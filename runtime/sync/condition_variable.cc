@@ -1,0 +1,59 @@
+// Waiting for a notification, and giving one. See condition_variable.h.
+#include <weft/condition_variable.h>
+
+#include "sched/lock_table.h"
+#include "sched/scheduler.h"
+
+namespace weft {
+
+using detail::lock_for;
+using detail::spin_lock;
+using detail::wait_result;
+using detail::waiter;
+
+condition_variable::~condition_variable() {
+  // A notifier may still be inside the lock on its way out.
+  detail::spin_guard guard(lock_for(this));
+  WEFT_CHECK(waiters_.empty(), "weft::condition_variable destroyed while tasks wait for it");
+}
+
+std::coroutine_handle<> detail::condition_park(condition_variable& c, mutex& m, waiter& w, std::coroutine_handle<> leaf,
+                                               std::source_location where) noexcept {
+  spin_lock& lock = lock_for(&c);
+  announce_wait(lock);
+  lock.lock();
+  if (stop_pending()) {
+    lock.unlock();
+    w.result = wait_result::closed;
+    return leaf;
+  }
+  strand* s = detach(leaf);
+  // relaxed: for the dump.
+  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
+  begin_wait(s, w, wait_reason::condition_wait, where);
+  c.waiters_.push(w);
+  lock.unlock();
+  // The task may run elsewhere by now; it cannot get past the mutex, which therefore lives.
+  lock_access::unlock(m);
+  return switch_away();
+}
+
+void condition_variable::notify_one() noexcept {
+  spin_lock& lock = lock_for(this);
+  lock.lock();
+  waiter* w = waiters_.take();
+  const uintptr_t who = w != nullptr ? detail::end_wait(*w, wait_result::done) : 0;
+  lock.unlock();
+  if (who != 0) detail::wake(who);
+}
+
+void condition_variable::notify_all() noexcept {
+  spin_lock& lock = lock_for(this);
+  detail::waiter_chain woken;
+  lock.lock();
+  while (waiter* w = waiters_.take()) woken.add(*w, detail::end_wait(*w, wait_result::done));
+  lock.unlock();
+  detail::wake_chain(woken.first());
+}
+
+}  // namespace weft

@@ -202,7 +202,7 @@ class [[nodiscard]] send_awaiter {
   [[nodiscard]] bool await_resume() const noexcept { return waiter_.result == wait_result::done; }
 
   // As an arm of a select; see select_core.h.
-  spin_lock* arm_lock() noexcept { return core_ == nullptr ? nullptr : &core_->lock; }
+  biased_lock* arm_lock() noexcept { return core_ == nullptr ? nullptr : &core_->lock; }
   WEFT_INLINE bool arm_try() noexcept {
     if (core_ == nullptr) [[unlikely]]
       return false;
@@ -266,7 +266,7 @@ class [[nodiscard]] receive_awaiter {
   }
 
   // As an arm of a select; see select_core.h.
-  spin_lock* arm_lock() noexcept { return core_ == nullptr ? nullptr : &core_->lock; }
+  biased_lock* arm_lock() noexcept { return core_ == nullptr ? nullptr : &core_->lock; }
   WEFT_INLINE bool arm_try() noexcept {
     if (core_ == nullptr) [[unlikely]]
       return false;

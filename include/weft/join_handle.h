@@ -41,7 +41,7 @@ void join_release(task_control* task) noexcept;
 void join_taken(task_control* task) noexcept;
 
 /// The task's end as an arm of a select (see select_core.h): comes and leaves under this lock.
-spin_lock* join_arm_lock(task_control* task) noexcept;
+biased_lock* join_arm_lock(task_control* task) noexcept;
 /// False: the task is done.
 bool join_arm_enqueue(task_control* task, waiter& w) noexcept;
 void join_arm_leave(task_control* task, waiter& w) noexcept;
@@ -93,7 +93,7 @@ class [[nodiscard]] join_handle_awaiter {
   T await_resume() { return take_outcome<T>(std::exchange(handle_->task_, nullptr)); }
 
   // As an arm of a select; see select_core.h.
-  spin_lock* arm_lock() noexcept {
+  biased_lock* arm_lock() noexcept {
     if (handle_->task_ == nullptr) join_misuse("a weft::join_handle that has no task, as an arm of a select");
     return join_arm_lock(handle_->task_);
   }

@@ -1,12 +1,12 @@
 // mutex: a lock that parks the task, not the thread.
 #pragma once
 
-#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <source_location>
 #include <utility>
 
+#include <weft/detail/lock_table.h>
 #include <weft/detail/wait.h>
 
 namespace weft {
@@ -41,35 +41,52 @@ class [[nodiscard]] mutex_guard {
 
 namespace detail {
 
-/// Queues the waiter unless the lock is free after all; parks or goes on.
-std::coroutine_handle<> lock_slow(mutex& m, waiter& w, std::coroutine_handle<> leaf,
+/// Queues the waiter, with lock_for(&m) held; parks.
+std::coroutine_handle<> lock_park(mutex& m, waiter& w, std::coroutine_handle<> leaf,
                                   std::source_location where) noexcept;
 
-/// For an awaiter that is destroyed with its task (shutdown): leaves the queue, or gives back a lock that it was given.
+/// The task's turn is over, so it yields before it locks. Leaves the mutex locked, and in `frame` what to free then.
+std::coroutine_handle<> lock_after_yield(mutex& m, void*& frame, std::coroutine_handle<> leaf,
+                                         std::source_location where) noexcept;
+
+/// For an awaiter that is destroyed with its task (shutdown) while it waits: leaves the queue, or gives back the lock.
 void abandon_lock(mutex& m, waiter& w) noexcept;
 
 class [[nodiscard]] lock_awaiter {
  public:
   lock_awaiter(mutex& m, std::source_location where) noexcept : mutex_(&m), where_(where) {}
   ~lock_awaiter() {
-    if (waiter_.result != taken) [[unlikely]]
+    if (parked_) [[unlikely]]
       abandon_lock(*mutex_, waiter_);
   }
   lock_awaiter(const lock_awaiter&) = delete;
   lock_awaiter& operator=(const lock_awaiter&) = delete;
 
+  // A task that yielded with the lock held would make all others queue for it, and the queue would never dissolve. So
+  // the budget is spent first. Else, false means that lock_for(mutex_) stays locked for await_suspend().
   bool await_ready() noexcept;
   transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
-    if (waiter_.result != wait_result::pending) return transfer_to(yield_strand(leaf, where_));
-    return transfer_to(lock_slow(*mutex_, waiter_, leaf, where_));
+    if (this_context.budget <= 0) [[unlikely]]
+      return transfer_to(lock_after_yield(*mutex_, yielded_, leaf, where_));
+    parked_ = true;
+    return transfer_to(lock_park(*mutex_, waiter_, leaf, where_));
   }
   mutex_guard await_resume() noexcept;
 
- private:
-  static constexpr wait_result taken = wait_result::closed;  // the guard has the lock; a mutex has no other use for it
+  // As an arm of a select; see select_core.h.
+  biased_lock* arm_lock() noexcept { return &lock_for(mutex_); }
+  bool arm_try() noexcept;
+  bool arm_poll(uintptr_t&) noexcept;
+  bool arm_enqueue() noexcept;
+  void arm_leave(waiter_chain&) noexcept { wait_queue::unlink(waiter_); }
+  waiter& arm_waiter() noexcept { return waiter_; }
+  std::source_location arm_where() const noexcept { return where_; }
 
+ private:
   mutex* mutex_;
+  void* yielded_ = nullptr;  // the frame of lock_after_yield()
   waiter waiter_;
+  bool parked_ = false;  // between await_suspend() and await_resume()
   std::source_location where_;
 };
 
@@ -77,9 +94,10 @@ class [[nodiscard]] lock_awaiter {
 
 /// Mutual exclusion between tasks: `auto lock = co_await m.lock();`.
 ///
-/// Fair: waiters get the lock in order, handed over by the unlock. Not recursive. lock() is not a stop point.
+/// Fair: waiters get the lock in order, handed over by the unlock. Not recursive. lock() is not a stop point, but may
+/// be an arm of a select, which is: `co_await weft::select(m.lock(), weft::sleep_for(10ms))`.
 /// Thread safety: any task may lock; any task or thread may unlock. Must outlive its guards and waiters.
-/// Cost: a compare-and-swap each for lock and unlock while nobody waits.
+/// Cost: a biased lock each for lock and unlock (see docs/locks.md): no locked instruction while one processor uses it.
 class mutex {
  public:
   mutex() noexcept = default;
@@ -93,7 +111,10 @@ class mutex {
   }
 
   /// Locks if that is possible at once; an empty guard if not.
-  mutex_guard try_lock() noexcept { return take() ? mutex_guard(this) : mutex_guard(); }
+  mutex_guard try_lock() noexcept {
+    const detail::biased_guard guard(detail::lock_for(this));
+    return take() ? mutex_guard(this) : mutex_guard();
+  }
 
   /// For plain threads: lock() that blocks the calling thread. Aborts inside a task.
   mutex_guard blocking_lock();
@@ -102,33 +123,26 @@ class mutex {
   friend class mutex_guard;
   friend class lock_access;
   friend class detail::lock_awaiter;
-  friend std::coroutine_handle<> detail::lock_slow(mutex&, detail::waiter&, std::coroutine_handle<>,
+  friend std::coroutine_handle<> detail::lock_park(mutex&, detail::waiter&, std::coroutine_handle<>,
                                                    std::source_location) noexcept;
   friend void detail::abandon_lock(mutex&, detail::waiter&) noexcept;
 
-  // Protocol [mutex]: M1 lock: CAS free -> held. M2 else, under the waiters' lock: exchange `contended` in; if that
-  // found `free`, the lock is ours (a waiter-less `contended` is corrected by the unlock). M3 unlock: CAS held -> free.
-  // M4 else, under the waiters' lock: hand over to the first waiter, or, with none left, store `free`.
-  static constexpr uint32_t free = 0;
-  static constexpr uint32_t held = 1;
-  static constexpr uint32_t contended = 2;
+  // lock_for(this) held.
+  bool take() noexcept { return !std::exchange(held_, true); }
 
-  bool take() noexcept {
-    uint32_t expected = free;
-    // acquire: M1; pairs with the release of M3. relaxed on failure: nothing was read.
-    return word_.compare_exchange_strong(expected, held, std::memory_order_acquire, std::memory_order_relaxed);
-  }
   void unlock() noexcept {
-    uint32_t expected = held;
-    // release: M3; pairs with the acquire of M1. relaxed on failure: the slow path decides.
-    if (!word_.compare_exchange_strong(expected, free, std::memory_order_release, std::memory_order_relaxed))
-      unlock_slow();
+    detail::biased_lock& lock = detail::lock_for(this);
+    lock.lock();
+    if (!waiters_.empty() || !held_) [[unlikely]]
+      return unlock_slow(lock);
+    held_ = false;
+    lock.unlock();
   }
-  void unlock_slow() noexcept;
-  bool queue_waiter(detail::waiter& w) noexcept;
+  WEFT_RARE void unlock_slow(detail::biased_lock& lock) noexcept;
 
-  std::atomic<uint32_t> word_{free};
-  detail::wait_queue waiters_;  // guarded by lock_for(this)
+  // Guarded by lock_for(this).
+  bool held_ = false;
+  detail::wait_queue waiters_;
 };
 
 inline void mutex_guard::unlock() noexcept {
@@ -136,9 +150,26 @@ inline void mutex_guard::unlock() noexcept {
 }
 
 inline bool detail::lock_awaiter::await_ready() noexcept {
-  if (!mutex_->take()) return false;
-  waiter_.result = wait_result::done;
-  return spend_budget();
+  if (!spend_budget()) [[unlikely]]
+    return false;
+  biased_lock& lock = lock_for(mutex_);
+  lock.lock();
+  if (!mutex_->take()) [[unlikely]]
+    return false;
+  lock.unlock();
+  return true;
+}
+
+inline bool detail::lock_awaiter::arm_try() noexcept {
+  const biased_guard guard(lock_for(mutex_));
+  return mutex_->take();
+}
+
+inline bool detail::lock_awaiter::arm_poll(uintptr_t&) noexcept { return mutex_->take(); }
+
+inline bool detail::lock_awaiter::arm_enqueue() noexcept {
+  mutex_->waiters_.push(waiter_);
+  return true;
 }
 
 /// For the condition variable, too.
@@ -150,7 +181,9 @@ class lock_access {
 };
 
 inline mutex_guard detail::lock_awaiter::await_resume() noexcept {
-  waiter_.result = taken;
+  parked_ = false;
+  if (yielded_ != nullptr) [[unlikely]]
+    frame_free(std::exchange(yielded_, nullptr));
   return lock_access::guard(mutex_);
 }
 

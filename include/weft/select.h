@@ -47,7 +47,7 @@ using arm_result_t = decltype(std::declval<arm_holder<T>&>().get().await_resume(
 
 template <class T>
 concept selectable = requires(arm_holder<T>& a, uintptr_t& woken, waiter_chain& chain) {
-  { a.get().arm_lock() } -> std::same_as<spin_lock*>;
+  { a.get().arm_lock() } -> std::same_as<biased_lock*>;
   { a.get().arm_try() } -> std::same_as<bool>;
   { a.get().arm_poll(woken) } -> std::same_as<bool>;
   { a.get().arm_enqueue() } -> std::same_as<bool>;
@@ -124,8 +124,8 @@ class arm_set {
   static_assert(count >= 1 && count <= 64, "weft::select takes 1 to 64 arms");
   static_assert(
       (selectable<Arms> && ...),
-      "weft::select takes what send(), receive(), acquire(), sleep_for(), sleep_until() and next() return, and "
-      "join handles");
+      "weft::select takes what send(), receive(), acquire(), lock(), wait(), sleep_for(), sleep_until() and next() "
+      "return, and join handles");
   using result = select_result<arm_result_t<Arms>...>;
 
   explicit arm_set(Arms&... arms) noexcept : holders_(arm_holder<Arms>(arms)...) {}
@@ -244,10 +244,10 @@ class [[nodiscard]] select_awaiter {
 /// Waits until one of the operations can be done, and does that one: `co_await weft::select(a.receive(), b.send(7),
 /// weft::sleep_for(1s), handle)`.
 ///
-/// The arms are written as arguments: what send, receive, acquire, sleep_for, sleep_until and ticker::next return, and
-/// join handles; 1 to 64. If several are ready, each is chosen with the same probability. An arm that is not chosen has
-/// no effect: no value is taken or sent, no permit acquired, no result claimed. A nil channel is never ready. The same
-/// channel may appear in several arms; a select never takes its own value.
+/// The arms are written as arguments: what send, receive, acquire, lock, sleep_for, sleep_until, ticker::next and
+/// wait_group::wait return, and join handles; 1 to 64. If several are ready, each is chosen with the same probability.
+/// An arm that is not chosen has no effect: no value is taken or sent, no permit acquired, no result claimed. A nil
+/// channel is never ready. The same channel may appear in several arms; a select never takes its own value.
 ///
 /// The result is empty if the task was asked to stop. An exception of a joined task is rethrown. Parks while nothing is
 /// ready. Cost: a lock for each arm that is tried; parking takes each arm's lock twice; no allocation.

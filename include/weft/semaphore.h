@@ -8,6 +8,8 @@
 #include <source_location>
 #include <utility>
 
+#include <weft/detail/check.h>
+#include <weft/detail/lock_table.h>
 #include <weft/detail/wait.h>
 
 namespace weft {
@@ -64,9 +66,14 @@ struct semaphore_waiter : waiter {
   bool stop_point;
 };
 
-/// Queues the waiter unless the permits are there after all; parks or goes on.
-std::coroutine_handle<> acquire_slow(semaphore& s, semaphore_waiter& w, std::coroutine_handle<> leaf,
+/// Queues the waiter, with lock_for(w.owner) held; parks, or goes on at once if the task was asked to stop.
+std::coroutine_handle<> acquire_park(semaphore_waiter& w, std::coroutine_handle<> leaf,
                                      std::source_location where) noexcept;
+
+/// The task's turn is over, so it yields before it acquires. Leaves in w.result how that went, and in `frame` what to
+/// free then.
+std::coroutine_handle<> acquire_after_yield(semaphore_waiter& w, void*& frame, std::coroutine_handle<> leaf,
+                                            std::source_location where) noexcept;
 
 class [[nodiscard]] acquire_awaiter {
  public:
@@ -74,6 +81,7 @@ class [[nodiscard]] acquire_awaiter {
       : acquire_awaiter(s, count, wait_reason::semacquire, true, where) {}
   acquire_awaiter(semaphore& s, int64_t count, wait_reason reason, bool stop_point, std::source_location where) noexcept
       : where_(where) {
+    WEFT_CHECK(count > 0, "weft::semaphore::acquire of less than one permit");
     waiter_.owner = &s;
     waiter_.count = count;
     waiter_.reason = reason;
@@ -87,17 +95,20 @@ class [[nodiscard]] acquire_awaiter {
   acquire_awaiter(const acquire_awaiter&) = delete;
   acquire_awaiter& operator=(const acquire_awaiter&) = delete;
 
+  // The budget is spent first: who yielded with permits would keep them from the others. Else, false means that
+  // lock_for(owner) stays locked for await_suspend().
   bool await_ready() noexcept;
   transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
-    if (waiter_.result != wait_result::pending) return transfer_to(yield_strand(leaf, where_));
-    return transfer_to(acquire_slow(*waiter_.owner, waiter_, leaf, where_));
+    if (this_context.budget <= 0) [[unlikely]]
+      return transfer_to(acquire_after_yield(waiter_, yielded_, leaf, where_));
+    return transfer_to(acquire_park(waiter_, leaf, where_));
   }
   [[nodiscard]] permit await_resume() noexcept;
 
   // As an arm of a select; see select_core.h.
-  spin_lock* arm_lock() noexcept;
+  biased_lock* arm_lock() noexcept { return &lock_for(waiter_.owner); }
   bool arm_try() noexcept;
-  bool arm_poll(uintptr_t&) noexcept { return arm_try(); }
+  bool arm_poll(uintptr_t&) noexcept;
   bool arm_enqueue() noexcept;
   void arm_leave(waiter_chain& woken) noexcept;
   waiter& arm_waiter() noexcept { return waiter_; }
@@ -105,6 +116,7 @@ class [[nodiscard]] acquire_awaiter {
 
  private:
   semaphore_waiter waiter_;
+  void* yielded_ = nullptr;  // the frame of acquire_after_yield()
   std::source_location where_;
 };
 
@@ -117,7 +129,8 @@ class [[nodiscard]] acquire_awaiter {
 /// nobody that fits: as in Go, it does not stand in the queue.
 ///
 /// Thread safety: any task or thread may call any member; acquire() is for tasks. Must outlive its permits and waiters.
-/// Cost: acquire and release are one compare-and-swap each while nobody waits.
+/// Cost: a biased lock each for acquire and release (see docs/locks.md): no locked instruction while one processor uses
+/// it.
 class semaphore {
  public:
   /// A semaphore with `permits` permits, 0 to 2^62 - 1.
@@ -135,6 +148,8 @@ class semaphore {
 
   /// Acquires without waiting; nullopt when they are not there, or while anyone waits.
   [[nodiscard]] std::optional<permit> try_acquire(int64_t count = 1) noexcept {
+    WEFT_CHECK(count > 0, "weft::semaphore::try_acquire of less than one permit");
+    const detail::biased_guard guard(detail::lock_for(this));
     if (!take(count)) return std::nullopt;
     return permit(this, count);
   }
@@ -143,39 +158,46 @@ class semaphore {
   [[nodiscard]] permit blocking_acquire(int64_t count = 1);
 
   /// Gives permits back that were kept (permit::keep). Aborts when more come back than were acquired.
-  void release(int64_t count = 1) noexcept;
+  void release(int64_t count = 1) noexcept {
+    detail::biased_lock& lock = detail::lock_for(this);
+    lock.lock();
+    if (count < 0 || count > total_ - free() || !waiters_.empty()) [[unlikely]]
+      return release_slow(count, lock);
+    set_free(free() + count);
+    lock.unlock();
+  }
 
   /// Permits that are free, a snapshot.
-  int64_t available() const noexcept {
-    // relaxed: a snapshot.
-    return word_.load(std::memory_order_relaxed) >> 1;
-  }
+  int64_t available() const noexcept { return free(); }
 
  private:
   friend class permit;
   friend class detail::acquire_awaiter;
-  friend std::coroutine_handle<> detail::acquire_slow(semaphore&, detail::semaphore_waiter&, std::coroutine_handle<>,
+  friend std::coroutine_handle<> detail::acquire_park(detail::semaphore_waiter&, std::coroutine_handle<>,
                                                       std::source_location) noexcept;
   friend struct semaphore_access;
 
-  static constexpr int64_t waiting_bit = 1;
-
-  bool take(int64_t count) noexcept {
-    // relaxed: the CAS decides.
-    int64_t word = word_.load(std::memory_order_relaxed);
-    while ((word & waiting_bit) == 0 && word >> 1 >= count) {
-      // acquire: pairs with the release in release(): what the last holder did is visible. relaxed: retried.
-      if (word_.compare_exchange_weak(word, word - (count << 1), std::memory_order_acquire, std::memory_order_relaxed))
-        return true;
-    }
-    return false;
+  int64_t free() const noexcept {
+    // relaxed: under lock_for(this), or a snapshot.
+    return free_.load(std::memory_order_relaxed);
   }
-  bool queue_waiter(detail::semaphore_waiter& w) noexcept;
+  void set_free(int64_t n) noexcept {
+    // relaxed: under lock_for(this).
+    free_.store(n, std::memory_order_relaxed);
+  }
+  // lock_for(this) held, here and below.
+  bool take(int64_t count) noexcept {
+    const int64_t n = free();
+    if (n < count || !waiters_.empty()) return false;
+    set_free(n - count);
+    return true;
+  }
+  void queue_waiter(detail::semaphore_waiter& w) noexcept { (w.count > total_ ? too_large_ : waiters_).push(w); }
   void grant(detail::waiter_chain& granted) noexcept;
-  static void leave(detail::strand* s, detail::waiter& w, detail::spin_lock& lock) noexcept;
+  WEFT_RARE void release_slow(int64_t count, detail::biased_lock& lock) noexcept;
+  static void leave(detail::strand* s, detail::waiter& w, detail::biased_lock& lock) noexcept;
 
-  // {free permits, somebody waits}. While the bit is set only the holder of the waiters' lock changes the word.
-  std::atomic<int64_t> word_;
+  std::atomic<int64_t> free_;  // written under lock_for(this)
   const int64_t total_;
   // Guarded by lock_for(this). Requests above total_ stand apart: only a stop ends them.
   detail::wait_queue waiters_;
@@ -187,22 +209,42 @@ inline void permit::release() noexcept {
 }
 
 inline bool detail::acquire_awaiter::await_ready() noexcept {
+  if (!spend_budget()) [[unlikely]]
+    return false;
+  biased_lock& lock = lock_for(waiter_.owner);
+  if (waiter_.stop_point) announce_wait(lock);
+  lock.lock();
   if (waiter_.stop_point && stop_pending()) [[unlikely]] {
+    lock.unlock();
     waiter_.result = wait_result::stopped;
     return true;
   }
   if (!waiter_.owner->take(waiter_.count)) return false;
+  lock.unlock();
   waiter_.result = wait_result::done;
-  return spend_budget();
+  return true;
 }
 
 inline bool detail::acquire_awaiter::arm_try() noexcept {
+  const biased_guard guard(lock_for(waiter_.owner));
+  uintptr_t nobody;
+  return arm_poll(nobody);
+}
+
+inline bool detail::acquire_awaiter::arm_poll(uintptr_t&) noexcept {
   if (!waiter_.owner->take(waiter_.count)) return false;
   waiter_.result = wait_result::done;
   return true;
 }
 
+inline bool detail::acquire_awaiter::arm_enqueue() noexcept {
+  waiter_.owner->queue_waiter(waiter_);
+  return true;
+}
+
 inline permit detail::acquire_awaiter::await_resume() noexcept {
+  if (yielded_ != nullptr) [[unlikely]]
+    frame_free(std::exchange(yielded_, nullptr));
   if (waiter_.result != wait_result::done) return permit();
   waiter_.result = wait_result::closed;  // the permit has them now
   return permit(waiter_.owner, waiter_.count);

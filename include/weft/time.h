@@ -30,7 +30,7 @@ inline std::chrono::nanoseconds time_until(std::chrono::steady_clock::time_point
 std::coroutine_handle<> park_sleeper(sleeper& s, std::coroutine_handle<> leaf, std::source_location where) noexcept;
 
 /// A timer as an arm of a select (see select_core.h): the running processor's timers, and their lock.
-spin_lock* timer_arm_lock(sleeper& s) noexcept;
+biased_lock* timer_arm_lock(sleeper& s) noexcept;
 void timer_arm_enqueue(sleeper& s) noexcept;
 void timer_arm_leave(sleeper& s) noexcept;
 
@@ -47,7 +47,7 @@ class [[nodiscard]] sleep_awaiter {
   [[nodiscard]] bool await_resume() const noexcept { return sleeper_.result == wait_result::done; }
 
   // As an arm of a select.
-  spin_lock* arm_lock() noexcept { return timer_arm_lock(sleeper_); }
+  biased_lock* arm_lock() noexcept { return timer_arm_lock(sleeper_); }
   bool arm_try() noexcept {
     if (due_) sleeper_.result = wait_result::done;
     return due_;

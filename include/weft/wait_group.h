@@ -7,6 +7,7 @@
 #include <source_location>
 #include <utility>
 
+#include <weft/detail/lock_table.h>
 #include <weft/detail/wait.h>
 #include <weft/go.h>
 #include <weft/task.h>
@@ -34,6 +35,15 @@ class [[nodiscard]] wait_group_awaiter {
   /// False: the task was asked to stop.
   bool await_resume() const noexcept { return waiter_.result == wait_result::done; }
 
+  // As an arm of a select; see select_core.h.
+  biased_lock* arm_lock() noexcept { return &lock_for(group_); }
+  bool arm_try() noexcept;
+  bool arm_poll(uintptr_t&) noexcept { return arm_try(); }
+  bool arm_enqueue() noexcept;
+  void arm_leave(waiter_chain&) noexcept { wait_queue::unlink(waiter_); }
+  waiter& arm_waiter() noexcept { return waiter_; }
+  std::source_location arm_where() const noexcept { return where_; }
+
  private:
   wait_group* group_;
   waiter waiter_;
@@ -48,7 +58,7 @@ class [[nodiscard]] wait_group_awaiter {
 /// May be used again once it came to zero. wait() returns true, or false when the task was asked to stop (then
 /// things may still be under way). Thread safety: any task or thread; wait() is for tasks, blocking_wait() for plain
 /// threads. Must outlive its waiters and the last done().
-/// Cost: add and done are one atomic addition.
+/// wait() may be an arm of a select. Cost: add and done are one atomic addition.
 class wait_group {
  public:
   wait_group() noexcept = default;
@@ -107,10 +117,20 @@ inline bool detail::wait_group_awaiter::await_ready() noexcept {
     waiter_.result = wait_result::stopped;
     return true;
   }
+  return arm_try();
+}
+
+inline bool detail::wait_group_awaiter::arm_try() noexcept {
   // acquire: pairs with the release half of the last add().
   if (group_->count_.load(std::memory_order_acquire) >> 1 != 0) return false;
   waiter_.result = wait_result::done;
   return true;
+}
+
+inline bool detail::wait_group_awaiter::arm_enqueue() noexcept {
+  if (group_->queue_waiter(waiter_)) return true;
+  waiter_.result = wait_result::done;
+  return false;
 }
 
 namespace detail {

@@ -7,20 +7,23 @@
 
 namespace weft::detail {
 
-void spin_lock::lock_slow() noexcept {
+void std_atomics::wait_a_little(int spins) noexcept {
   constexpr int spins_before_yield = 64;
+  if (spins % (spins_before_yield + 1) < spins_before_yield) {
+    pause();
+  } else {
+    std::this_thread::yield();
+  }
+}
+
+void spin_lock::lock_slow() noexcept {
   for (int spins = 0;; ++spins) {
     // relaxed: looks only; the exchange below takes the lock.
     if (held_.load(std::memory_order_relaxed) == 0) {
       // seq_cst: as in lock().
       if (held_.exchange(1, std::memory_order_seq_cst) == 0) return;
     }
-    if (spins < spins_before_yield) {
-      std_atomics::pause();
-    } else {
-      std::this_thread::yield();  // the holder may have lost its core
-      spins = 0;
-    }
+    std_atomics::wait_a_little(spins);
   }
 }
 

@@ -84,7 +84,7 @@ std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf
 namespace {
 
 // The lock of those who wait for nothing but a stop.
-spin_lock for_ever_lock;
+biased_lock for_ever_lock;
 wait_queue& for_ever_waiters() noexcept {
   static auto* queue = new wait_queue;
   return *queue;
@@ -118,7 +118,7 @@ int64_t deadline_after(std::chrono::nanoseconds d) noexcept {
   return d.count() > INT64_MAX - now ? INT64_MAX - 1 : now + d.count();
 }
 
-spin_lock* timer_arm_lock(sleeper& s) noexcept {
+biased_lock* timer_arm_lock(sleeper& s) noexcept {
   if (s.home == nullptr) s.home = this_context.proc;
   return &s.home->timer_lock;
 }
@@ -144,14 +144,14 @@ namespace {
 
 std::array<leave_wait_function, 32> leave_functions{};
 
-void leave_queue(strand* s, waiter& w, spin_lock& lock) noexcept {
+void leave_queue(strand* s, waiter& w, biased_lock& lock) noexcept {
   wait_queue::unlink(w);
   end_wait(w, wait_result::stopped);
   lock.unlock();
   scheduler_of(s).ready(s);
 }
 
-void leave_timer(strand* s, waiter& w, spin_lock& lock) noexcept {
+void leave_timer(strand* s, waiter& w, biased_lock& lock) noexcept {
   auto& node = static_cast<sleeper&>(w);
   processor& p = *node.home;
   p.timers.remove(node);
@@ -168,7 +168,7 @@ void set_leave_wait(wait_reason reason, leave_wait_function leave) noexcept {
   leave_functions[static_cast<std::size_t>(reason)] = leave;
 }
 
-void leave_wait(strand* s, waiter& w, spin_lock& lock) noexcept {
+void leave_wait(strand* s, waiter& w, biased_lock& lock) noexcept {
   // relaxed: written under the lock that we hold.
   const auto reason = static_cast<wait_reason>(s->reason.load(std::memory_order_relaxed));
   if (reason == wait_reason::sleep) return leave_timer(s, w, lock);

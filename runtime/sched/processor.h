@@ -60,6 +60,7 @@ class alignas(128) processor {
             const scheduling_options& rules)
       : sched(owner),
         index(number),
+        tag(next_tag.fetch_add(1, std::memory_order_relaxed)),  // relaxed: only has to be unique
         use_run_next(rules.run_next),
         budget(rules.budget),
         random(seed),
@@ -68,6 +69,7 @@ class alignas(128) processor {
 
   scheduler& sched;
   const uint32_t index;
+  const uint32_t tag;       // for biased locks; unique in the process
   const bool use_run_next;  // options.scheduling.run_next
   const int32_t budget;     // options.scheduling.budget
 
@@ -86,7 +88,7 @@ class alignas(128) processor {
   sched::run_queue<strand, ring_capacity> ring;
   sched::inbox<strand> mail;
 
-  alignas(64) spin_lock timer_lock;
+  alignas(64) biased_lock timer_lock;
   sched::timer_heap timers;                       // guarded by timer_lock
   std::atomic<int64_t> next_timer_ns{INT64_MAX};  // the earliest deadline; written under timer_lock
 
@@ -98,6 +100,9 @@ class alignas(128) processor {
   base::time_histogram latencies;  // ready to running, one readied strand in latency_sample
   std::atomic<int64_t> idle_ns{0};
   std::atomic<int64_t> idle_since_ns{0};  // 0: busy
+
+ private:
+  static inline std::atomic<uint32_t> next_tag{bias_protocol<>::first_tag};
 };
 
 }  // namespace weft::detail

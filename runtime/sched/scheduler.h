@@ -335,16 +335,29 @@ extern std::atomic<int> blocked_plain_threads;
 
 /// How a strand leaves a wait because it was stopped: unlinks the waiter, ends the wait as stopped, unlocks, and wakes
 /// whoever may go on now. Each wait reason may have its own; the default takes the waiter out of a wait_queue.
-using leave_wait_function = void (*)(strand* s, waiter& w, spin_lock& lock) noexcept;
+using leave_wait_function = void (*)(strand* s, waiter& w, biased_lock& lock) noexcept;
 void set_leave_wait(wait_reason reason, leave_wait_function leave) noexcept;
-void leave_wait(strand* s, waiter& w, spin_lock& lock) noexcept;
+void leave_wait(strand* s, waiter& w, biased_lock& lock) noexcept;
 
 /// S1 to S4 of [stop].
 void stop_strand(strand* s) noexcept;
 
+/// The same for many, with one barrier for all. Their blocks must not become other tasks' until finish() has returned.
+class stop_batch {
+ public:
+  stop_batch() noexcept = default;
+  stop_batch(const stop_batch&) = delete;
+  stop_batch& operator=(const stop_batch&) = delete;
+  void add(strand* s) noexcept;
+  void finish() noexcept;
+
+ private:
+  std::vector<strand*> missed_;  // not found waiting by the first look
+};
+
 /// Asks a task and its forks to stop; the caller keeps its block. Returns its scope if it started tasks, for
 /// stop_registry::stop_inside(); else 0. The caller tells the watchers.
-uint64_t stop_task(task_control* t) noexcept;
+uint64_t stop_task(task_control* t, stop_batch& batch) noexcept;
 
 /// R3 of [ready] for a plain thread.
 void wake_thread(uintptr_t who) noexcept;

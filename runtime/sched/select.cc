@@ -27,7 +27,7 @@ class all_locks {
     size_ = static_cast<std::size_t>(std::unique(locks_.begin(), end()) - locks_.begin());
   }
   bool empty() const noexcept { return size_ == 0; }
-  spin_lock& first() noexcept { return *locks_[0]; }
+  biased_lock& first() noexcept { return *locks_[0]; }
   void lock() noexcept {
     for (std::size_t i = 0; i < size_; ++i) locks_[i]->lock();
   }
@@ -36,8 +36,8 @@ class all_locks {
   }
 
  private:
-  spin_lock** end() noexcept { return locks_.begin() + size_; }
-  std::array<spin_lock*, most_arms> locks_;
+  biased_lock** end() noexcept { return locks_.begin() + size_; }
+  std::array<biased_lock*, most_arms> locks_;
   std::size_t size_ = 0;
 };
 
@@ -47,7 +47,7 @@ void set_winner(select_core& core, uint32_t arm) noexcept {
 }
 
 // [stop]: lock held.
-void stop_select(strand* s, waiter& w, spin_lock& lock) noexcept {
+void stop_select(strand* s, waiter& w, biased_lock& lock) noexcept {
   uint32_t open = select_core::open;
   // relaxed: the locks order everything else.
   const bool won = static_cast<select_core&>(w).winner.compare_exchange_strong(

@@ -24,14 +24,14 @@ class stop_registry::stop_pass {
   scheduler& sched_;
 };
 
-void stop_strand(strand* s) noexcept {
-  // seq_cst: S1 of [stop]; pairs with P3.
-  if ((s->stop.fetch_or(stop_asked, std::memory_order_seq_cst) & stop_shielded) != 0) return;
-  std_atomics::fence_seq_cst();  // S2
+namespace {
+
+// S3 and S4 of [stop]. True: the strand was found waiting, and has been dealt with.
+bool look_for_wait(strand* s) noexcept {
   for (;;) {
     // acquire: S3.
-    spin_lock* lock = s->wait_lock.load(std::memory_order_acquire);
-    if (lock == nullptr) return;
+    biased_lock* lock = s->wait_lock.load(std::memory_order_acquire);
+    if (lock == nullptr) return false;
     lock->lock();
     // acquire: S4; `waiting`, then wait_lock, then `waiting` again.
     waiter* w = s->waiting.load(std::memory_order_acquire);
@@ -42,26 +42,53 @@ void stop_strand(strand* s) noexcept {
         lock->unlock();
       else
         leave_wait(s, *w, *lock);
-      return;
+      return true;
     }
     lock->unlock();
-    if (same) return;
+    if (same) return false;
   }
 }
 
+// S1 and the first look. True: nothing more is to be done.
+bool ask_to_stop(strand* s) noexcept {
+  // seq_cst: S1 of [stop]; pairs with P3.
+  return (s->stop.fetch_or(stop_asked, std::memory_order_seq_cst) & stop_shielded) != 0 || look_for_wait(s);
+}
+
+}  // namespace
+
+void stop_strand(strand* s) noexcept {
+  if (ask_to_stop(s)) return;
+  std_atomics::heavy_barrier();  // S2
+  look_for_wait(s);
+}
+
+void stop_batch::add(strand* s) noexcept {
+  if (!ask_to_stop(s)) missed_.push_back(s);
+}
+
+void stop_batch::finish() noexcept {
+  if (missed_.empty()) return;
+  std_atomics::heavy_barrier();  // S2
+  for (strand* s : missed_) look_for_wait(s);
+  missed_.clear();
+}
+
 void scheduler::stop_all() noexcept {
-  heap_.for_each_strand([](strand* s) {
-    if (is_live(s)) stop_strand(s);
+  stop_batch batch;
+  heap_.for_each_strand([&](strand* s) {
+    if (is_live(s)) batch.add(s);
   });
+  batch.finish();
   stops_.tell_watchers();
 }
 
 // The task's own strand first: a fork that begins later inherits its flag (run_fork), one that began is found by its
 // task.
-uint64_t stop_task(task_control* t) noexcept {
+uint64_t stop_task(task_control* t, stop_batch& batch) noexcept {
   // relaxed: it may end as soon as it is stopped, so first.
   const uint64_t id = t->id.load(std::memory_order_relaxed);
-  stop_strand(t);
+  batch.add(t);
   stop_registry& stops = scheduler_of(t).stops();
   if (t->has_forked()) stops.stop_forks(t, id);
   // relaxed: add_scope() has a full barrier between this bit and L3.
@@ -71,7 +98,9 @@ uint64_t stop_task(task_control* t) noexcept {
 
 void request_stop(task_control* t) noexcept {
   stop_registry& stops = scheduler_of(t).stops();
-  const uint64_t scope = stop_task(t);
+  stop_batch batch;
+  const uint64_t scope = stop_task(t, batch);
+  batch.finish();
   if (scope != 0) stops.stop_inside({&scope, 1});
   stops.tell_watchers();
 }
@@ -98,12 +127,14 @@ bool still_works_for(const strand_to_stop& f) noexcept {
 // T4, under the lock that it names. True: some had not been asked before.
 bool give_flags(std::span<const strand_to_stop> found) noexcept {
   bool fresh = false;
+  stop_batch batch;
   for (const strand_to_stop& f : found) {
     // relaxed: once set it stays while the task lives.
     if (!still_works_for(f) || (f.s->stop.load(std::memory_order_relaxed) & stop_asked) != 0) continue;
     fresh = true;
-    stop_strand(f.s);
+    batch.add(f.s);
   }
+  batch.finish();
   return fresh;
 }
 
@@ -111,7 +142,7 @@ bool give_flags(std::span<const strand_to_stop> found) noexcept {
 template <class IsForked>
 void find_forks(scheduler& sched, std::vector<strand_to_stop>& found, IsForked&& id_of) noexcept {
   sched.heap().for_each_strand([&](strand* s) {
-    // relaxed: ordered by the fence in stop_strand() and the one in run_fork().
+    // relaxed: ordered by the heavy barrier before this and the fence in run_fork().
     if (s->kind.load(std::memory_order_relaxed) != strand_kind::fork) return;
     // relaxed: as above.
     task_control* t = static_cast<fork_strand*>(s)->task.load(std::memory_order_relaxed);

@@ -5,7 +5,7 @@
 #include <weft/go.h>
 #include <weft/join_handle.h>
 
-#include "sched/lock_table.h"
+#include <weft/detail/lock_table.h>
 #include "sched/scheduler.h"
 
 namespace weft::detail {
@@ -251,7 +251,7 @@ void end_join_wait(processor& p, waiter& w) noexcept {
 
 // Ends the wait of a select, which may leave at the same time. False: it did, or the word changed otherwise.
 bool end_select_wait(task_control* t, uintptr_t word, uintptr_t& woken) noexcept {
-  spin_guard guard(lock_for(t));
+  biased_guard guard(lock_for(t));
   // acq_rel: publishes the outcome; acquires the waiter. relaxed: looked at again.
   if (!t->join_word.compare_exchange_strong(word, join_done, std::memory_order_acq_rel, std::memory_order_relaxed))
     return false;
@@ -374,7 +374,7 @@ std::coroutine_handle<> join_park(task_control* t, waiter& w, std::coroutine_han
   return join_park_begun(t, w, s);
 }
 
-spin_lock* join_arm_lock(task_control* t) noexcept { return &lock_for(t); }
+biased_lock* join_arm_lock(task_control* t) noexcept { return &lock_for(t); }
 
 bool join_arm_enqueue(task_control* t, waiter& w) noexcept {
   uintptr_t running = join_running;

@@ -16,6 +16,7 @@ class driving {
     this_context = context{};
     this_context.proc = &p;
     this_context.forks = &p.forks;
+    this_context.tag = p.tag;
   }
   ~driving() { this_context = saved_; }
   driving(const driving&) = delete;
@@ -347,7 +348,7 @@ strand* scheduler::fire_timers(processor& p, int64_t now, uint32_t& count) noexc
   count = 0;
   strand* first = nullptr;
   strand** link = &first;
-  spin_guard guard(p.timer_lock);
+  biased_guard guard(p.timer_lock);
   while (!p.timers.empty() && p.timers.next_deadline_ns() <= now) {
     sleeper* s = p.timers.pop();
     if (!claim(*s)) continue;

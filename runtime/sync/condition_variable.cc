@@ -1,25 +1,25 @@
 // Waiting for a notification, and giving one. See condition_variable.h.
 #include <weft/condition_variable.h>
 
-#include "sched/lock_table.h"
+#include <weft/detail/lock_table.h>
 #include "sched/scheduler.h"
 
 namespace weft {
 
 using detail::lock_for;
-using detail::spin_lock;
+using detail::biased_lock;
 using detail::wait_result;
 using detail::waiter;
 
 condition_variable::~condition_variable() {
   // A notifier may still be inside the lock on its way out.
-  detail::spin_guard guard(lock_for(this));
+  detail::biased_guard guard(lock_for(this));
   WEFT_CHECK(waiters_.empty(), "weft::condition_variable destroyed while tasks wait for it");
 }
 
 std::coroutine_handle<> detail::condition_park(condition_variable& c, mutex& m, waiter& w, std::coroutine_handle<> leaf,
                                                std::source_location where) noexcept {
-  spin_lock& lock = lock_for(&c);
+  biased_lock& lock = lock_for(&c);
   announce_wait(lock);
   lock.lock();
   if (stop_pending()) {
@@ -39,7 +39,7 @@ std::coroutine_handle<> detail::condition_park(condition_variable& c, mutex& m, 
 }
 
 void condition_variable::notify_one() noexcept {
-  spin_lock& lock = lock_for(this);
+  biased_lock& lock = lock_for(this);
   lock.lock();
   waiter* w = waiters_.take();
   const uintptr_t who = w != nullptr ? detail::end_wait(*w, wait_result::done) : 0;
@@ -48,7 +48,7 @@ void condition_variable::notify_one() noexcept {
 }
 
 void condition_variable::notify_all() noexcept {
-  spin_lock& lock = lock_for(this);
+  biased_lock& lock = lock_for(this);
   detail::waiter_chain woken;
   lock.lock();
   while (waiter* w = waiters_.take()) woken.add(*w, detail::end_wait(*w, wait_result::done));

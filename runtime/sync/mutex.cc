@@ -1,86 +1,90 @@
-// The slow paths of the mutex. See [mutex] in mutex.h.
+// Waiting for a mutex, and handing it over. All of it happens under lock_for(the mutex).
 #include <weft/mutex.h>
 
 #include <weft/detail/check.h>
+#include <weft/task.h>
+#include <weft/this_task.h>
 
-#include "sched/lock_table.h"
 #include "sched/scheduler.h"
 
 namespace weft {
 
+using detail::biased_guard;
+using detail::biased_lock;
 using detail::lock_for;
-using detail::spin_guard;
 using detail::waiter;
 
 mutex::~mutex() {
-  // An unlocker may still be inside the waiters' lock on its way out.
-  spin_guard guard(lock_for(this));
-  // relaxed: under the lock; nobody may use the mutex any more.
-  WEFT_CHECK(word_.load(std::memory_order_relaxed) == free, "weft::mutex destroyed while it is locked");
+  // An unlocker may still be inside the lock on its way out.
+  const biased_guard guard(lock_for(this));
+  WEFT_CHECK(!held_, "weft::mutex destroyed while it is locked");
 }
 
-// M2. False: the lock is ours.
-bool mutex::queue_waiter(waiter& w) noexcept {
-  // acquire: as M1.
-  if (word_.exchange(contended, std::memory_order_acquire) == free) return false;
-  waiters_.push(w);
-  return true;
-}
-
-std::coroutine_handle<> detail::lock_slow(mutex& m, waiter& w, std::coroutine_handle<> leaf,
+std::coroutine_handle<> detail::lock_park(mutex& m, waiter& w, std::coroutine_handle<> leaf,
                                           std::source_location where) noexcept {
-  spin_lock& lock = lock_for(&m);
   strand* s = detach(leaf);
-  lock.lock();
   // relaxed: this wait is no stop point; ordered before `waiting` by its release store.
   s->wait_lock.store(nullptr, std::memory_order_relaxed);
   // relaxed: for the dump.
   s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
   begin_wait(s, w, wait_reason::mutex_lock, where);
-  if (m.queue_waiter(w)) {
-    lock.unlock();
-    return switch_away();
-  }
-  end_wait(w, wait_result::done);
-  lock.unlock();
-  return leaf;
+  m.waiters_.push(w);
+  lock_for(&m).unlock();
+  return switch_away();
+}
+
+namespace {
+
+task<> yield_and_lock(mutex* m, std::source_location where) {
+  co_await yield(where);
+  ++detail::this_context.budget;  // a new turn, however short: enough for this operation
+  mutex_guard lock = co_await m->lock(where);
+  lock_access::take(lock);
+}
+
+}  // namespace
+
+std::coroutine_handle<> detail::lock_after_yield(mutex& m, void*& frame, std::coroutine_handle<> leaf,
+                                                 std::source_location where) noexcept {
+  const std::coroutine_handle<promise<void>> callee = task_access::frame(yield_and_lock(&m, where));
+  frame = callee.address();
+  callee.promise().continuation = leaf;
+  return callee;
 }
 
 void detail::abandon_lock(mutex& m, waiter& w) noexcept {
-  spin_lock& lock = lock_for(&m);
+  biased_lock& lock = lock_for(&m);
   lock.lock();
-  // Never awaited: not linked.
-  if (w.result == wait_result::pending && w.next != nullptr) wait_queue::unlink(w);
+  const bool given = w.result == wait_result::done;
+  if (!given) wait_queue::unlink(w);
   lock.unlock();
-  if (w.result == wait_result::done) m.unlock();
+  if (given) m.unlock();
 }
 
 mutex_guard mutex::blocking_lock() {
   waiter w;
   detail::thread_note note;
   detail::begin_thread_wait(w, note, "mutex::blocking_lock inside a task; use co_await lock()");
-  detail::spin_lock& lock = lock_for(this);
+  biased_lock& lock = lock_for(this);
   lock.lock();
-  const bool wait = queue_waiter(w);
+  const bool taken = take();
+  if (!taken) waiters_.push(w);
   lock.unlock();
-  if (wait) detail::thread_wait(note);
+  if (!taken) detail::thread_wait(note);
   return mutex_guard(this);
 }
 
-void mutex::unlock_slow() noexcept {
-  detail::spin_lock& lock = lock_for(this);
-  lock.lock();
-  if (waiters_.empty()) {
-    // release: M4, as M3.
-    WEFT_CHECK(word_.exchange(free, std::memory_order_release) != free, "weft::mutex unlocked while it is not locked");
-    lock.unlock();
-    return;
-  }
-  // The lock is handed over: the word stays `contended`, and the next unlock looks here again.
-  waiter* w = waiters_.pop();
-  const uintptr_t who = detail::end_wait(*w, detail::wait_result::done);
+// Hands the mutex to the first waiter. lock_for(this) held.
+void mutex::unlock_slow(biased_lock& lock) noexcept {
+  WEFT_CHECK(held_, "weft::mutex unlocked while it is not locked");
+  waiter* w = waiters_.take();
+  uintptr_t who = 0;
+  if (w != nullptr)
+    who = detail::end_wait(*w, detail::wait_result::done);
+  else
+    held_ = false;
   lock.unlock();
-  detail::wake(who);
+  if (who != 0) detail::wake(who);
 }
 
 }  // namespace weft

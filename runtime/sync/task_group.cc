@@ -32,8 +32,10 @@ void task_group::request_stop() noexcept {
     spin_guard guard(lock_);
     scopes = left_;
     stops = stops_;
+    detail::stop_batch batch;
     for (group_member* m = members_; m != nullptr; m = m->next_)
-      if (const uint64_t scope = detail::stop_task(m->self_); scope != 0) scopes.push_back(scope);
+      if (const uint64_t scope = detail::stop_task(m->self_, batch); scope != 0) scopes.push_back(scope);
+    batch.finish();
   }
   if (stops == nullptr) return;
   if (!scopes.empty()) stops->stop_inside(scopes);

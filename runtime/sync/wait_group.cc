@@ -7,36 +7,33 @@
 
 #include <weft/detail/check.h>
 
-#include "sched/lock_table.h"
+#include <weft/detail/lock_table.h>
 #include "sched/scheduler.h"
 
 namespace weft {
 
 using detail::lock_for;
-using detail::spin_lock;
+using detail::biased_lock;
 using detail::wait_result;
 using detail::waiter;
 
 wait_group::~wait_group() {
   // The last done() may still be inside the lock on its way out.
-  detail::spin_guard guard(lock_for(this));
+  detail::biased_guard guard(lock_for(this));
   WEFT_CHECK(waiters_.empty(), "weft::wait_group destroyed while tasks wait for it");
 }
 
 void wait_group::add_slow(int64_t now) noexcept {
   WEFT_CHECK(now >> 1 >= 0, "weft::wait_group: the count became negative");
   if ((now & waiting_bit) == 0) return;
-  spin_lock& lock = lock_for(this);
+  biased_lock& lock = lock_for(this);
   lock.lock();
   detail::waiter_chain woken;
   // relaxed: G2; under the lock, and the bit is only changed under it.
   if (count_.load(std::memory_order_relaxed) == waiting_bit) {
     // acq_rel: passes on what the done() calls published.
     count_.fetch_and(~waiting_bit, std::memory_order_acq_rel);
-    while (!waiters_.empty()) {
-      waiter* w = waiters_.pop();
-      woken.add(*w, detail::end_wait(*w, wait_result::done));
-    }
+    while (waiter* w = waiters_.take()) woken.add(*w, detail::end_wait(*w, wait_result::done));
   }
   lock.unlock();
   detail::wake_chain(woken.first());
@@ -57,7 +54,7 @@ bool wait_group::queue_waiter(waiter& w) noexcept {
 
 std::coroutine_handle<> detail::wait_group_park(wait_group& g, waiter& w, bool stop_point, std::coroutine_handle<> leaf,
                                                 std::source_location where) noexcept {
-  spin_lock& lock = lock_for(&g);
+  biased_lock& lock = lock_for(&g);
   if (stop_point) announce_wait(lock);
   lock.lock();
   if (stop_point && stop_pending()) {
@@ -84,7 +81,7 @@ void wait_group::blocking_wait() {
   waiter w;
   detail::thread_note note;
   detail::begin_thread_wait(w, note, "wait_group::blocking_wait inside a task; use co_await wait()");
-  spin_lock& lock = lock_for(this);
+  biased_lock& lock = lock_for(this);
   lock.lock();
   const bool wait = queue_waiter(w);
   lock.unlock();

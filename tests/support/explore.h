@@ -296,6 +296,8 @@ struct explored_atomics {
   static void heavy_barrier() noexcept { model::heavy_barrier(); }
   static void light_barrier() noexcept {}
   static void compiler_barrier() noexcept {}
+  static bool asymmetric() noexcept { return true; }
+  static void wait_a_little(int) noexcept { model::pause(); }
 
   /// Says that this thread spins: it goes on once another thread has changed something that it read since it last
   /// paused, or, so that bounded spins end, when nobody else can run.

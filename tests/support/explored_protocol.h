@@ -14,6 +14,7 @@
 #include <functional>
 #include <string>
 
+#include <weft/detail/biased_lock.h>
 #include <weft/detail/config.h>
 
 #include "support/explore.h"
@@ -80,6 +81,30 @@ struct explored_item {
     plain<explored_item*> to_{nullptr};
   };
   link next;
+};
+
+/// The lock of [bias] for the explorer's threads. It is biased after two times in a row, or from the start.
+template <class Atomics = explored_atomics>
+class explored_biased_lock {
+ public:
+  void lock() noexcept {
+    if (!protocol_.enter(tag())) protocol_.take(tag());
+  }
+  void unlock() noexcept { protocol_.leave(tag()); }
+
+  /// In the setup: makes it the logical thread's.
+  void bias_to(int thread) noexcept {
+    for (int i = 0; i < 2; ++i) {
+      protocol_.take(tag_of(thread));
+      protocol_.leave(tag_of(thread));
+    }
+  }
+
+ private:
+  using protocol = detail::bias_protocol<Atomics>;
+  static uint32_t tag_of(int thread) noexcept { return protocol::first_tag + static_cast<uint32_t>(thread); }
+  static uint32_t tag() noexcept { return tag_of(this_thread_index()); }
+  protocol protocol_{1};
 };
 
 /// For mutants: explored_atomics in which every operation is relaxed.

@@ -3,8 +3,9 @@
 // Each protocol is a template on a policy with these members, so that the very code that ships is also run under the
 // tests' explorer of interleavings, which supplies a policy of its own.
 //
-// heavy_barrier() is one half of an asymmetric pair: the rare side calls it, and the frequent side needs only
-// compiler_barrier(). It holds only where `asymmetric()` is true; elsewhere the frequent side calls a full fence.
+// heavy_barrier() is one half of an asymmetric pair: the rare side calls it, and the frequent side needs only a
+// compiler barrier. That holds only where `asymmetric()` is true; elsewhere light_barrier(), the frequent side's half,
+// is a full fence.
 #pragma once
 
 #include <atomic>
@@ -48,6 +49,21 @@ struct std_atomics {
       fence_seq_cst();
     }
   }
+
+  /// The frequent side's half where the protocol is used only if asymmetric() is true.
+  WEFT_INLINE static void compiler_barrier() noexcept {
+    // seq_cst: a compiler barrier only.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+
+  /// Whether heavy_barrier() reaches other threads.
+  static bool asymmetric() noexcept {
+    // relaxed: written once before any processor runs.
+    return membarrier_granted.load(std::memory_order_relaxed);
+  }
+
+  /// In a loop that waits for another thread to finish a few instructions, which may have lost its core.
+  static void wait_a_little(int spins) noexcept;
 
   static void pause() noexcept {
 #if defined(__x86_64__)

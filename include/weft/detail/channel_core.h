@@ -24,7 +24,7 @@
 namespace weft::detail {
 
 struct channel_core {
-  spin_lock lock;
+  biased_lock lock;
   std::atomic<uint32_t> handles;  ///< copies of the channel handle
   // Guarded by lock; `count` and `closed` are also read without it, as a snapshot.
   std::atomic<std::size_t> count;

@@ -17,10 +17,10 @@
 #include <cstdint>
 
 #include <weft/detail/config.h>
-#include <weft/detail/spin_lock.h>
 
 namespace weft::detail {
 
+class biased_lock;
 class processor;
 struct waiter;
 
@@ -91,7 +91,7 @@ struct strand {
   void* resume_frame = nullptr;                 ///< the leaf coroutine; valid while detached
   strand* next = nullptr;                       ///< link in a queue of ready strands
   segment* top = nullptr;                       ///< valid while detached
-  std::atomic<spin_lock*> wait_lock{nullptr};   ///< the lock under which it may be waiting; see [stop] in wait.h
+  std::atomic<biased_lock*> wait_lock{nullptr};  ///< the lock under which it may be waiting; see [stop] in wait.h
   std::atomic<waiter*> waiting{nullptr};        ///< its waiter while it is parked
   std::atomic<const void*> parked_at{nullptr};  ///< source place of the last park (see place.h)
   std::atomic<uint32_t> since{0};  ///< parked: coarse ms since the runtime's start; sampled: ready time in 32 ns units
@@ -115,6 +115,7 @@ struct context {
   processor* proc = nullptr;
   void* pending = nullptr;  ///< without symmetric transfer: the frame that the worker's loop resumes next
   int32_t budget = 0;       ///< operations left before the strand must yield
+  uint32_t tag = 1;         ///< the processor's, for biased locks; 1: none
   // Since the worker's loop last took them over into the processor's counters.
   uint64_t promises_made = 0;     ///< coroutines begun
   uint64_t frames_allocated = 0;  ///< frames put on the stack for them; the compiler elided the rest

@@ -19,7 +19,7 @@
 //   crosswise.
 //
 // An arm is any awaiter with these members (A: the awaiter's lock is held):
-//   spin_lock* arm_lock()                  the lock of its queue; nullptr: it is never ready (a nil channel)
+//   biased_lock* arm_lock()                the lock of its queue; nullptr: it is never ready (a nil channel)
 //   bool arm_try()                         does it if that is possible at once; takes and frees the lock itself
 //   bool arm_poll(uintptr_t& woken)        A: the same; leaves there whom to wake
 //   bool arm_enqueue()                     A: queues arm_waiter(); false: it was done after all
@@ -44,7 +44,7 @@ namespace weft::detail {
 /// An arm without its type.
 struct select_arm {
   struct operations {
-    spin_lock* (*lock)(void*) noexcept;
+    biased_lock* (*lock)(void*) noexcept;
     bool (*attempt)(void*) noexcept;
     bool (*poll)(void*, uintptr_t& woken) noexcept;
     bool (*enqueue)(void*) noexcept;
@@ -53,7 +53,7 @@ struct select_arm {
   };
   void* object;
   const operations* does;
-  spin_lock* lock;  ///< once it is queued
+  biased_lock* lock;  ///< once it is queued
 };
 
 /// The waiter by which a stop finds a select, and the word that the arms compete for.

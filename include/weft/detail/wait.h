@@ -11,16 +11,17 @@
 // The woken strand reads waiter.result and checks nothing again.
 //
 // Protocol [stop], by whoever stops a task, against a strand that may be about to park:
-//   P1 strand: wait_lock = &lock (release).        S1 stopper: strand.stop = 1 (seq_cst).
-//   P2 strand: lock (an exchange, full barrier).   S2 stopper: full fence.
-//   P3 strand: if strand.stop, unlock and report   S3 stopper: lk = strand.wait_lock; if null, done.
-//      "stopped"; else W1 to W4.                   S4 stopper: lock lk; read waiting, wait_lock, waiting again; if both
-//                                                     waitings are the same waiter and wait_lock is still lk: unlink
-//                                                     it, result = stopped, R2, R3. Else unlock; if wait_lock has
-//                                                     changed, go to S3.
-//   Either P3 sees S1, or S3 sees P1 and then waits for the lock until W4, so no stop is missed. A stale lk is
-//   harmless: locks that wait_lock may name are in memory that is never given to anything else (channel cores, the lock
-//   table, the processors' timers). A wait that is no stop point sets wait_lock = nullptr before it sets `waiting`
+//   P1 strand: wait_lock = &lock (release).      S1 stopper: strand.stop = 1 (seq_cst). Then S3.
+//   P2 strand: lock, a compiler barrier at       S2 stopper: if that did not find it waiting: heavy barrier, and S3
+//      least ([bias] in biased_lock.h).             once more.
+//   P3 strand: if strand.stop, unlock and        S3 stopper: lk = strand.wait_lock; if null, done.
+//      report "stopped"; else W1 to W4.          S4 stopper: lock lk; read waiting, wait_lock, waiting again; if both
+//                                                   waitings are the same waiter and wait_lock is still lk: unlink
+//                                                   it, result = stopped, R2, R3. Else unlock; if wait_lock has
+//                                                   changed, go to S3.
+//   Either P3 sees S1, or the second S3 sees P1 and then waits for the lock until W4, so no stop is missed. A stale lk
+//   is harmless: locks that wait_lock may name are in memory that is never given to anything else (channel cores, the
+//   lock table, the processors' timers). A wait that is no stop point sets wait_lock = nullptr before it sets `waiting`
 //   (release); S4 reads `waiting` first (acquire), so it cannot take such a waiter for one that lk guards; and it reads
 //   it again, since a strand that was woken elsewhere and now announces lk has cleared it before P1.
 #pragma once
@@ -31,6 +32,7 @@
 #include <cstdint>
 #include <source_location>
 
+#include <weft/detail/biased_lock.h>
 #include <weft/detail/context.h>
 
 namespace weft::detail {
@@ -116,14 +118,14 @@ class wait_queue {
 static_assert(sizeof(std::source_location) == sizeof(void*));
 
 /// P1 of [stop] for the running strand: says under which lock it may be about to wait.
-WEFT_INLINE void announce_wait(spin_lock& lock) noexcept {
-  // release: P1; S4 must not see it before the end of the strand's last wait. The lock's exchange is the barrier.
+WEFT_INLINE void announce_wait(biased_lock& lock) noexcept {
+  // release: P1; S4 must not see it before the end of the strand's last wait. P2 keeps it before P3.
   this_context.current->wait_lock.store(&lock, std::memory_order_release);
 }
 
 /// P3 of [stop]: whether the running strand was asked to stop.
 WEFT_INLINE bool stop_pending() noexcept {
-  // relaxed: P3; ordered after P2 by the lock, or a plain look.
+  // relaxed: P3; after P1 by the compiler barrier of P2 and the heavy barrier of S2; or a plain look.
   return this_context.current->stop.load(std::memory_order_relaxed) == stop_asked;
 }
 

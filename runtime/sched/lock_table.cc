@@ -1,10 +1,44 @@
-// The table of locks, and the long way into one of them.
+// The table of locks (detail/lock_table.h), and the processors' lists for [bias]. The long way into a lock is in
+// gather.cc.
 #include <weft/detail/lock_table.h>
+
+#include <mutex>
+#include <vector>
 
 namespace weft::detail {
 
 constinit std::array<padded_lock, std::size_t{1} << lock_table_bits> lock_table;
 
-void biased_lock::lock_slow() noexcept { protocol_.take(this_context.tag); }
+constinit bias_owner<> no_processor(false);
+
+namespace {
+
+// Lists of processors that are gone, for new ones: locks may still be biased to them.
+struct owner_pool {
+  std::mutex mutex;
+  std::vector<bias_owner<>*> unused;  // guarded by mutex
+};
+
+owner_pool& owners() {
+  static auto* pool = new owner_pool;  // never destroyed
+  return *pool;
+}
+
+}  // namespace
+
+bias_owner<>* take_bias_owner() {
+  owner_pool& pool = owners();
+  const std::lock_guard guard(pool.mutex);
+  if (pool.unused.empty()) return new bias_owner<>(true);
+  bias_owner<>* owner = pool.unused.back();
+  pool.unused.pop_back();
+  return owner;
+}
+
+void give_bias_owner(bias_owner<>* owner) noexcept {
+  owner_pool& pool = owners();
+  const std::lock_guard guard(pool.mutex);
+  pool.unused.push_back(owner);
+}
 
 }  // namespace weft::detail

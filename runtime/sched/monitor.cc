@@ -87,6 +87,10 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
     // relaxed: compared only.
     strand* running = p->running.load(std::memory_order_relaxed);
     strand* next = p->run_next.peek();
+    // What waited in the ring at the last tick still does, or what runs has run since then.
+    const bool behind = p->ring.reaches(last.ring_end) || (running != nullptr && dispatches == last.dispatches);
+    if (end_gathering(*p, now, behind) && p->ring.size() != 0) work_waits = true;
+    last.ring_end = p->ring.end();
     if (running != nullptr && dispatches == last.dispatches) {
       if (!last.over_long && now - last.since_ns >= over_long_ns) {
         last.over_long = true;
@@ -121,7 +125,7 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
 
 bool scheduler::looks_deadlocked() noexcept {
   if (idle_workers() != workers_.size() || live_tasks() == 0) return false;
-  if (any_work() || earliest_timer() != INT64_MAX) return false;
+  if (any_work(nullptr) || earliest_timer() != INT64_MAX) return false;
   // Threads that are neither ours nor blocked in one of our waits may still wake a task.
   const int threads = seams_.sys->process_thread_count();
   if (threads < 0) return false;

@@ -49,6 +49,7 @@ struct processor_counters {
   base::counter frames;      // coroutine frames put on a stack
   base::counter elided_frames;
   base::counter timers_fired;
+  base::counter retreats;  // times that it handed its strands to a processor that gathers
 };
 
 class alignas(128) processor {
@@ -60,16 +61,18 @@ class alignas(128) processor {
             const scheduling_options& rules)
       : sched(owner),
         index(number),
-        tag(next_tag.fetch_add(1, std::memory_order_relaxed)),  // relaxed: only has to be unique
         use_run_next(rules.run_next),
         budget(rules.budget),
         random(seed),
         blocks(heap),
         forks(1024, shared) {}
+  ~processor() { give_bias_owner(locks); }
+  processor(const processor&) = delete;
+  processor& operator=(const processor&) = delete;
 
   scheduler& sched;
   const uint32_t index;
-  const uint32_t tag;       // for biased locks; unique in the process
+  bias_owner<>* const locks = take_bias_owner();
   const bool use_run_next;  // options.scheduling.run_next
   const int32_t budget;     // options.scheduling.budget
 
@@ -82,6 +85,9 @@ class alignas(128) processor {
   mem::block_cache blocks;
   fork_deque<fork_entry> forks;
   uint64_t next_task_id = 0, last_task_id = 0;  // a batch of ids
+  uint32_t crossings = 0;                       // locks that came from other processors, since
+  int64_t crossings_since_ns = 0;
+  processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
 
   // Shared: each has its own protocol.
   sched::run_next_slot<strand> run_next;
@@ -94,15 +100,17 @@ class alignas(128) processor {
 
   scope_edges scopes;
 
+  // See gather.cc. `gathers`: nobody steals from it or is woken for it.
+  alignas(64) std::atomic<bool> gathers{false};
+  std::atomic<int64_t> gathering_end_ns{0};
+  std::atomic<int64_t> gathering_ns{0};  // how long, this time
+
   // Written by the owner, read by the monitor, the dump and metrics.
   alignas(64) std::atomic<strand*> running{nullptr};
   processor_counters counters;
   base::time_histogram latencies;  // ready to running, one readied strand in latency_sample
   std::atomic<int64_t> idle_ns{0};
   std::atomic<int64_t> idle_since_ns{0};  // 0: busy
-
- private:
-  static inline std::atomic<uint32_t> next_tag{bias_protocol<>::first_tag};
 };
 
 }  // namespace weft::detail

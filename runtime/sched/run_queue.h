@@ -99,6 +99,18 @@ class run_queue {
     return head_.load(std::memory_order_relaxed) == tail_.load(std::memory_order_relaxed);
   }
 
+  /// The position behind the newest item. Any thread; a snapshot.
+  uint32_t end() const noexcept {
+    // relaxed: a figure.
+    return tail_.load(std::memory_order_relaxed);
+  }
+
+  /// Whether an item from before that position is still here, so that it was not reached since. Any thread; a snapshot.
+  bool reaches(uint32_t position) const noexcept {
+    // relaxed: a figure.
+    return static_cast<int32_t>(position - head_.load(std::memory_order_relaxed)) > 0;
+  }
+
   static constexpr uint32_t capacity = Capacity;
 
  private:

@@ -169,7 +169,7 @@ static constexpr uint32_t latency_sample = 128;
 void scheduler::ready_behind(processor& p, strand* s) noexcept {
   if (p.ring.size() == 0) return ready_here(p, s);
   push_ring(p, s);
-  wake_one();
+  wake_one_for(p);
 }
 
 void scheduler::stamp(processor& p, strand* s) noexcept {
@@ -181,7 +181,7 @@ void scheduler::stamp(processor& p, strand* s) noexcept {
 
 void scheduler::ready_displaced(processor& p, strand* s) noexcept {
   push_ring(p, s);
-  wake_one();
+  wake_one_for(p);
 }
 
 void scheduler::push_ring(processor& p, strand* s) noexcept {
@@ -203,7 +203,7 @@ void scheduler::ready_all(strand* first, uint32_t count) noexcept {
       push_ring(*p, first);
       first = next;
     }
-    if (count > 1) wake_one();
+    if (count > 1) wake_one_for(*p);
     return;
   }
   global_.push_list(first);
@@ -244,6 +244,12 @@ void wake(uintptr_t who) noexcept {
 }
 
 // --- wake ----------------------------------------------------------------------------------------------------------
+
+// For work in the queues of the running processor.
+void scheduler::wake_one_for(processor& p) noexcept {
+  // relaxed: see gather.cc.
+  if (!p.gathers.load(std::memory_order_relaxed)) wake_one();
+}
 
 void scheduler::wake_one() noexcept {
   std_atomics::light_barrier();

@@ -68,6 +68,9 @@ class scheduler {
   /// K2 and K3 of [wake].
   void wake_one() noexcept;
 
+  /// The processor took a lock that another one, `from`, held last.
+  static void lock_crossed(processor& p, bias_owner<>* from) noexcept;
+
   /// Drives processor `index` until nothing is ready or `most` dispatches are done; returns how many were. For
   /// drive::host and drive::test; the caller is the only driver of that processor.
   std::size_t drive_some(uint32_t index, std::size_t most);
@@ -227,7 +230,11 @@ class scheduler {
   bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
   bool steal_run_next(processor& p, processor& victim, work& out) noexcept;
   bool idle(worker& w) noexcept;
-  bool any_work() noexcept;
+  bool any_work(const processor* looking) noexcept;
+  void wake_one_for(processor& p) noexcept;
+  void retreat(processor& p) noexcept;
+  void wake_driver_of(processor& p) noexcept;
+  bool end_gathering(processor& p, int64_t now, bool behind) noexcept;
   int64_t earliest_timer() noexcept;
   void run(processor& p, const work& w) noexcept;
   void run_strand(processor& p, strand* s) noexcept;
@@ -303,6 +310,7 @@ class scheduler {
   struct seen {
     uint64_t dispatches = 0;
     strand* run_next = nullptr;
+    uint32_t ring_end = 0;
     int64_t since_ns = 0;
     bool over_long = false;
   };

@@ -16,7 +16,7 @@ class driving {
     this_context = context{};
     this_context.proc = &p;
     this_context.forks = &p.forks;
-    this_context.tag = p.tag;
+    this_context.locks = p.locks;
   }
   ~driving() { this_context = saved_; }
   driving(const driving&) = delete;
@@ -42,6 +42,8 @@ void scheduler::worker_main(worker& w) noexcept {
   work found;
   // relaxed: a late look only costs one more dispatch.
   while (stopping_.load(std::memory_order_relaxed) == 0) {
+    if (p.retreat_to != nullptr) [[unlikely]]
+      retreat(p);
     const bool local = find_local(p, found);
     // A token that came with the wake-up goes on to the next one, since this worker has what it needs.
     if (local && w.searching) give_token(w);
@@ -118,7 +120,7 @@ bool scheduler::find_local(processor& p, work& out) noexcept {
       push_ring(p, s);
       s = next;
     }
-    if (count > 1) wake_one();
+    if (count > 1) wake_one_for(p);
   }
   if ((out.ready = p.run_next.take()) != nullptr) return true;
   if ((out.ready = p.ring.pop()) != nullptr) return true;
@@ -204,6 +206,8 @@ bool scheduler::steal_from(processor& p, processor& victim, bool last_pass, work
     p.counters.forks_stolen.add();
     return true;
   }
+  // relaxed: see gather.cc.
+  if (victim.gathers.load(std::memory_order_relaxed)) return false;
   if (victim.ring.size() != 0) {
     strand* taken[processor::ring_capacity];
     const uint32_t n = victim.ring.steal(taken);
@@ -265,10 +269,15 @@ bool scheduler::steal_run_next(processor& p, processor& victim, work& out) noexc
   return true;
 }
 
-bool scheduler::any_work() noexcept {
+// Work that the worker of the processor `looking` may take; nullptr: any.
+bool scheduler::any_work(const processor* looking) noexcept {
   if (global_.size() != 0) return true;
-  for (const auto& p : processors_)
-    if (p->ring.size() != 0 || !p->mail.empty() || p->forks.public_size() != 0) return true;
+  for (const auto& p : processors_) {
+    if (p->forks.public_size() != 0) return true;
+    // relaxed: see gather.cc.
+    if (looking != nullptr && looking != p.get() && p->gathers.load(std::memory_order_relaxed)) continue;
+    if (p->ring.size() != 0 || !p->mail.empty()) return true;
+  }
   return false;
 }
 
@@ -296,7 +305,7 @@ bool scheduler::idle(worker& w) noexcept {
   }
   std_atomics::heavy_barrier();  // L2
   // L3. acquire: pairs with stop_workers().
-  if (any_work() || stopping_.load(std::memory_order_acquire) != 0) {
+  if (any_work(&w.proc) || stopping_.load(std::memory_order_acquire) != 0) {
     if (leave_idle(w)) {
       // It searches, with a token: producers may have left more work than it takes to the one that it gave up in L1.
       // seq_cst: takes the token.

@@ -297,6 +297,10 @@ struct explored_atomics {
   static void light_barrier() noexcept {}
   static void compiler_barrier() noexcept {}
   static bool asymmetric() noexcept { return true; }
+  static constexpr uint32_t first_bias_streak = 1;
+  static constexpr uint32_t bias_streak_growth = 1;
+  static constexpr uint32_t most_bias_streak = 1;
+  static constexpr uint32_t most_nested_locks = 1;
   static void wait_a_little(int) noexcept { model::pause(); }
 
   /// Says that this thread spins: it goes on once another thread has changed something that it read since it last

@@ -9,6 +9,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
@@ -83,28 +85,41 @@ struct explored_item {
   link next;
 };
 
-/// The lock of [bias] for the explorer's threads. It is biased after two times in a row, or from the start.
+/// The lists for [bias] of an exploration's threads.
+template <class Atomics = explored_atomics>
+class explored_owners {
+ public:
+  detail::bias_owner<Atomics>& of(int thread) noexcept { return owners_[static_cast<std::size_t>(thread + 1)]; }
+
+ private:
+  // The first is for the setup and the final check.
+  std::array<detail::bias_owner<Atomics>, 5> owners_{
+      detail::bias_owner<Atomics>(false), detail::bias_owner<Atomics>(true), detail::bias_owner<Atomics>(true),
+      detail::bias_owner<Atomics>(true), detail::bias_owner<Atomics>(true)};
+};
+
+/// The lock of [bias] for the explorer's threads. It becomes the own one of whoever takes it twice in a row.
 template <class Atomics = explored_atomics>
 class explored_biased_lock {
  public:
+  explicit explored_biased_lock(explored_owners<Atomics>& owners) noexcept : owners_(owners) {}
   void lock() noexcept {
-    if (!protocol_.enter(tag())) protocol_.take(tag());
+    auto& me = owners_.of(this_thread_index());
+    if (!protocol_.enter(me)) protocol_.take(me);
   }
-  void unlock() noexcept { protocol_.leave(tag()); }
+  void unlock() noexcept { protocol_.leave(owners_.of(this_thread_index())); }
 
   /// In the setup: makes it the logical thread's.
   void bias_to(int thread) noexcept {
     for (int i = 0; i < 2; ++i) {
-      protocol_.take(tag_of(thread));
-      protocol_.leave(tag_of(thread));
+      protocol_.take(owners_.of(thread));
+      protocol_.leave(owners_.of(thread));
     }
   }
 
  private:
-  using protocol = detail::bias_protocol<Atomics>;
-  static uint32_t tag_of(int thread) noexcept { return protocol::first_tag + static_cast<uint32_t>(thread); }
-  static uint32_t tag() noexcept { return tag_of(this_thread_index()); }
-  protocol protocol_{1};
+  explored_owners<Atomics>& owners_;
+  detail::bias_protocol<Atomics> protocol_;
 };
 
 /// For mutants: explored_atomics in which every operation is relaxed.

@@ -5,19 +5,23 @@
 // (measured: 0.5 ns for lock and unlock instead of 5.1). Whoever else wants it takes the bias away first, which costs a
 // process-wide barrier, so each time that happens the lock asks for more before it is biased again.
 //
-// Protocol [bias], an asymmetric Dekker handshake. A *tag* is the number of a processor, unique in the process.
-//   Owner:   B1 if bias == own tag: B2 inside = 1. B3 compiler barrier. B4 if bias == own tag still, the lock is held.
-//            Else inside = 0 (release) and the long way. B5 unlock: inside = 0 (release).
-//   Others:  L1 word: free -> {own tag, held}. L2 if bias is set: bias = 0; heavy barrier; wait until inside == 0
-//            (acquire). Now the lock is held. L3 if word had the own tag before, often enough: bias = own tag.
-//            L4 unlock: word = {own tag, free} (release).
+// Protocol [bias], an asymmetric Dekker handshake. Each processor has a list of the locks that it is inside of (a
+// bias_owner), like a hazard pointer.
+//   Owner:   B1 if bias is its own: B2 put the lock into its list. B3 compiler barrier. B4 if bias is its own still, the
+//            lock is held. Else take it out of the list (release), and the long way. B5 unlock: take it out (release).
+//   Others:  L1 word: free -> {own, held}. L2 if bias is another's: bias = none; heavy barrier; wait until that one's
+//            list does not have the lock (acquire). Now the lock is held. L3 if word had been its own before, often
+//            enough: bias = its own. L4 unlock: word = {own, free} (release).
 //   Either B4 sees L2, or the barrier makes B2 visible to L2's look. Bias is changed only by who holds `word`, and a
-//   new bias holds from the unlock on. The unlock tells B5 from L4 by `word`: held with the own tag means L4, since an
-//   owner that is inside did not take the word, and others take it only when it is free.
+//   new bias holds from the unlock on. The unlock tells B5 from L4 by `word`: held by itself means L4, since an owner
+//   that is inside did not take the word, and others take it only when it is free.
+//   The lists are as long as locks may be nested, and locks that are held together are let go in reverse order.
 //
 // It is no full barrier; see S2 of [stop] in wait.h. Nothing may park, allocate or call out while it is held, and the
 // thread that locks unlocks.
 //
+// Rejected: one flag `inside` in the lock. An owner that lost the bias between B1 and B2 then writes to the flag of the
+// one that has it now (a mutex lost a hand-over by it, once in some minutes).
 // Rejected: a lock word without bias, an exchange each: two of them were 10 of the 14 ns that an item took through a
 // channel. Rejected: revoking by a signal or by waiting for the owner's next visit, which a computing owner delays.
 //
@@ -25,6 +29,7 @@
 // half, as in Dice et al., "Asymmetric Dekker Synchronization" (2001).
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 
@@ -34,101 +39,111 @@
 
 namespace weft::detail {
 
-/// The protocol; `me` is the caller's tag, from first_tag on, or no_tag for a thread without a processor.
+/// The locks that a processor is inside of by its bias. Never freed, since late comers may look at it.
+template <class Atomics = std_atomics>
+struct bias_owner {
+  constexpr explicit bias_owner(bool a_processor) noexcept : is_processor(a_processor) {}
+
+  const bool is_processor;  ///< false: of all threads without one; never gets a bias
+  uint32_t count = 0;       ///< owner only
+  std::array<typename Atomics::template atomic<const void*>, Atomics::most_nested_locks> inside{};
+};
+
+/// The protocol; `me` is the caller's.
 template <class Atomics = std_atomics>
 class bias_protocol {
  public:
-  static constexpr uint32_t no_tag = 1;
-  static constexpr uint32_t first_tag = 2;
-
-  /// How often in a row a processor takes the lock before it is its own: at first, and once it was lost. Then it has to
-  /// have cost about as much as taking the bias away does (8 us against 5 ns), which keeps the loss below a factor of
-  /// 2.
-  static constexpr uint32_t first_streak = 64;
-  static constexpr uint32_t streak_growth = 8;
-  static constexpr uint32_t most_streak = 4096;
+  using owner = bias_owner<Atomics>;
 
   constexpr bias_protocol() noexcept = default;
-  explicit bias_protocol(uint32_t streak) noexcept : needed_(streak) {}
   bias_protocol(const bias_protocol&) = delete;
   bias_protocol& operator=(const bias_protocol&) = delete;
 
   /// B1 to B4. False: take() it.
-  WEFT_INLINE bool enter(uint32_t me) noexcept {
+  WEFT_INLINE bool enter(owner& me) noexcept {
     // relaxed: B1.
-    if (bias_.load(std::memory_order_relaxed) != me) [[unlikely]]
+    if (bias_.load(std::memory_order_relaxed) != &me) [[unlikely]]
       return false;
+    const uint32_t place = me.count;
     // relaxed: B2; the heavy barrier of L2 orders it before B4.
-    inside_.store(1, std::memory_order_relaxed);
+    me.inside[place].store(this, std::memory_order_relaxed);
     Atomics::compiler_barrier();  // B3
-    // relaxed: B4; what the lock guards was last written by this processor, or by who set the bias, which is this one.
-    if (bias_.load(std::memory_order_relaxed) == me) [[likely]]
+    // relaxed: B4; what the lock guards was last written by this processor, or before it got the bias.
+    if (bias_.load(std::memory_order_relaxed) == &me) [[likely]] {
+      me.count = place + 1;
       return true;
-    // release: B4; what the guarded data were when it was inside last is visible to L2.
-    inside_.store(0, std::memory_order_release);
+    }
+    // release: B4; pairs with the acquire load of L2.
+    me.inside[place].store(nullptr, std::memory_order_release);
     return false;
   }
 
-  /// L1 to L3. Returns the tag of who held it last; 0: nobody.
-  uint32_t take(uint32_t me) noexcept {
-    uint32_t last = me << 1;
+  /// L1 to L3. Returns who held it last, if it was by L1.
+  owner* take(owner& me) noexcept {
+    const uintptr_t own = word_of(me);
+    uintptr_t last = own;
     // acquire: L1; pairs with the release store of L4. relaxed on failure: tried again.
-    while (!word_.compare_exchange_strong(last, me << 1 | held, std::memory_order_acquire, std::memory_order_relaxed)) {
+    while (!word_.compare_exchange_strong(last, own | held, std::memory_order_acquire, std::memory_order_relaxed)) {
       if ((last & held) != 0) last = wait_until_free();
     }
     // relaxed: changed only by who holds the word.
-    const uint32_t bias = bias_.load(std::memory_order_relaxed);
-    if (bias != 0) {
-      if (bias != me) revoke();
-    } else if (last >> 1 != me) {
+    owner* const bias = bias_.load(std::memory_order_relaxed);
+    if (bias != nullptr) {
+      if (bias != &me) revoke(*bias);
+    } else if (last != own) {
       streak_ = 0;
-    } else if (++streak_ >= needed_ && me >= first_tag && Atomics::asymmetric()) {
+    } else if (++streak_ >= needed_ && me.is_processor && Atomics::asymmetric()) {
       // relaxed: L3; only B1 of this very processor acts on it.
-      bias_.store(me, std::memory_order_relaxed);
+      bias_.store(&me, std::memory_order_relaxed);
     }
-    return last >> 1;
+    return reinterpret_cast<owner*>(last);
   }
 
   /// B5 or L4.
-  WEFT_INLINE void leave(uint32_t me) noexcept {
+  WEFT_INLINE void leave(owner& me) noexcept {
+    const uintptr_t own = word_of(me);
     // relaxed: tells whether this thread has the word.
-    if (word_.load(std::memory_order_relaxed) != (me << 1 | held)) [[likely]] {
-      // release: B5; pairs with the acquire load in L2.
-      inside_.store(0, std::memory_order_release);
+    if (word_.load(std::memory_order_relaxed) != (own | held)) [[likely]] {
+      const uint32_t place = --me.count;
+      // release: B5; pairs with the acquire load of L2.
+      me.inside[place].store(nullptr, std::memory_order_release);
     } else {
       // release: L4; pairs with L1.
-      word_.store(me << 1, std::memory_order_release);
+      word_.store(own, std::memory_order_release);
     }
   }
 
  private:
-  static constexpr uint32_t held = 1;
+  static constexpr uintptr_t held = 1;
 
-  WEFT_NOINLINE uint32_t wait_until_free() noexcept {
+  static uintptr_t word_of(owner& me) noexcept { return reinterpret_cast<uintptr_t>(&me); }
+
+  WEFT_NOINLINE uintptr_t wait_until_free() noexcept {
     for (int spins = 0;; ++spins) {
       // relaxed: a look; the CAS takes it.
-      const uint32_t word = word_.load(std::memory_order_relaxed);
+      const uintptr_t word = word_.load(std::memory_order_relaxed);
       if ((word & held) == 0) return word;
       Atomics::wait_a_little(spins);
     }
   }
 
-  WEFT_NOINLINE void revoke() noexcept {
+  WEFT_NOINLINE void revoke(owner& from) noexcept {
     // relaxed: L2; the heavy barrier orders it.
-    bias_.store(0, std::memory_order_relaxed);
+    bias_.store(nullptr, std::memory_order_relaxed);
     Atomics::heavy_barrier();
-    // acquire: L2; pairs with the release stores of B4 and B5.
-    for (int spins = 0; inside_.load(std::memory_order_acquire) != 0; ++spins) Atomics::wait_a_little(spins);
+    // An owner that is inside stays at its place in the list.
+    for (auto& place : from.inside)
+      // acquire: L2; pairs with the release stores of B4 and B5.
+      for (int spins = 0; place.load(std::memory_order_acquire) == this; ++spins) Atomics::wait_a_little(spins);
     streak_ = 0;
-    needed_ = needed_ < most_streak ? needed_ * streak_growth : needed_;
+    needed_ = needed_ < Atomics::most_bias_streak ? needed_ * Atomics::bias_streak_growth : needed_;
   }
 
-  typename Atomics::template atomic<uint32_t> bias_{0};    // whose it is; 0: nobody's
-  typename Atomics::template atomic<uint32_t> inside_{0};  // 1: its owner is between B2 and B5
-  typename Atomics::template atomic<uint32_t> word_{0};    // {tag of who held it last, held}
+  typename Atomics::template atomic<owner*> bias_{nullptr};  // whose it is
+  typename Atomics::template atomic<uintptr_t> word_{0};     // who took it last, and whether it is held
   // Guarded by the word.
   uint32_t streak_ = 0;
-  uint32_t needed_ = first_streak;
+  uint32_t needed_ = Atomics::first_bias_streak;
 };
 
 /// The protocol for the calling thread.
@@ -137,10 +152,10 @@ class biased_lock {
   constexpr biased_lock() noexcept = default;
 
   WEFT_INLINE void lock() noexcept {
-    if (!protocol_.enter(this_context.tag)) [[unlikely]]
+    if (!protocol_.enter(*this_context.locks)) [[unlikely]]
       lock_slow();
   }
-  WEFT_INLINE void unlock() noexcept { protocol_.leave(this_context.tag); }
+  WEFT_INLINE void unlock() noexcept { protocol_.leave(*this_context.locks); }
 
  private:
   WEFT_RARE void lock_slow() noexcept;
@@ -159,5 +174,9 @@ class [[nodiscard]] biased_guard {
  private:
   biased_lock& lock_;
 };
+
+/// A list for a new processor, and back. Any thread.
+bias_owner<>* take_bias_owner();
+void give_bias_owner(bias_owner<>* owner) noexcept;
 
 }  // namespace weft::detail

@@ -88,12 +88,12 @@ inline constexpr uint8_t stop_shielded = 2;  ///< in weft::shielded: a stop is n
 /// A coroutine stack and the point where it goes on. Lives in memory that is never given to anything but strands, so a
 /// late reader may look at a dead one ([stop], the dump).
 struct strand {
-  void* resume_frame = nullptr;                 ///< the leaf coroutine; valid while detached
-  strand* next = nullptr;                       ///< link in a queue of ready strands
-  segment* top = nullptr;                       ///< valid while detached
+  void* resume_frame = nullptr;                  ///< the leaf coroutine; valid while detached
+  strand* next = nullptr;                        ///< link in a queue of ready strands
+  segment* top = nullptr;                        ///< valid while detached
   std::atomic<biased_lock*> wait_lock{nullptr};  ///< the lock under which it may be waiting; see [stop] in wait.h
-  std::atomic<waiter*> waiting{nullptr};        ///< its waiter while it is parked
-  std::atomic<const void*> parked_at{nullptr};  ///< source place of the last park (see place.h)
+  std::atomic<waiter*> waiting{nullptr};         ///< its waiter while it is parked
+  std::atomic<const void*> parked_at{nullptr};   ///< source place of the last park (see place.h)
   std::atomic<uint32_t> since{0};  ///< parked: coarse ms since the runtime's start; sampled: ready time in 32 ns units
   std::atomic<uint8_t> reason{0};  ///< a wait_reason
   std::atomic<uint8_t> stop{0};    ///< stop_asked, stop_shielded
@@ -106,6 +106,10 @@ class fork_deque;
 struct fork_entry;
 struct std_atomics;
 
+template <class Atomics>
+struct bias_owner;
+extern bias_owner<std_atomics> no_processor;
+
 struct context {
   char* sp = nullptr;      ///< first free byte of the loaded stack
   char* limit = nullptr;   ///< end of its current segment
@@ -114,8 +118,8 @@ struct context {
   fork_deque<fork_entry, std_atomics>* forks = nullptr;
   processor* proc = nullptr;
   void* pending = nullptr;  ///< without symmetric transfer: the frame that the worker's loop resumes next
-  int32_t budget = 0;       ///< operations left before the strand must yield
-  uint32_t tag = 1;         ///< the processor's, for biased locks; 1: none
+  bias_owner<std_atomics>* locks = &no_processor;  ///< what biased locks the processor is inside of
+  int32_t budget = 0;                              ///< operations left before the strand must yield
   // Since the worker's loop last took them over into the processor's counters.
   uint64_t promises_made = 0;     ///< coroutines begun
   uint64_t frames_allocated = 0;  ///< frames put on the stack for them; the compiler elided the rest

@@ -1,0 +1,112 @@
+// Gathering: two processors whose tasks spend their time passing locks to and fro bring these tasks together on one.
+//
+// A lock that comes from another processor costs some 100 ns, a lock that stays costs less than one. So tasks that do
+// little between two operations on what they share are slower on two processors than on one, however many there are.
+// The lock itself notices: it knows who held it last. When a processor met `crossings_looked_at` locks that came from
+// another one, less than options.scheduling.gather_below apart on average, one of the two *retreats*: it hands all that
+// is ready here to the other one, which *gathers* for a while: nobody steals from it or is woken for it.
+//
+// What keeps that harmless:
+//   The processor with the higher number retreats, so two never swap.
+//   Gathering ends after 1 ms, and others may steal again; if that leads to the same, it lasts twice as long, up to
+//   64 ms.
+//   It ends at the monitor's next tick (at most 400 us) when a strand has waited in the ring since the last one, or the
+//   processor has not dispatched anything since: then there is more work than one processor reaches soon.
+//   Forks may be stolen at all times, and timers are watched by the monitor.
+// All of it is bookkeeping with relaxed atomics: a wrong guess costs time, never correctness.
+#include <algorithm>
+
+#include "sched/worker.h"
+
+namespace weft::detail {
+
+namespace {
+constexpr uint32_t crossings_looked_at = 32;
+constexpr int64_t first_gathering_ns = 1'000'000;
+constexpr int64_t longest_gathering_ns = 64'000'000;
+}  // namespace
+
+void biased_lock::lock_slow() noexcept {
+  bias_owner<>* const me = this_context.locks;
+  bias_owner<>* const last = protocol_.take(*me);
+  if (last != me && last != nullptr && me->is_processor) scheduler::lock_crossed(*this_context.proc, last);
+}
+
+// The lock is held, so this is short.
+void scheduler::lock_crossed(processor& p, bias_owner<>* from) noexcept {
+  if (++p.crossings < crossings_looked_at) return;
+  p.crossings = 0;
+  scheduler& s = p.sched;
+  if (s.how_ != drive::threads || s.processors_.size() == 1 || s.seams_.time->manual()) return;
+  const int64_t now = s.now_ns();
+  const int64_t since = p.crossings_since_ns;
+  p.crossings_since_ns = now;
+  if (now - since > crossings_looked_at * s.opts_.scheduling.gather_below.count()) return;
+  for (auto& other : s.processors_) {
+    if (other->locks != from) continue;
+    if (other->index > p.index) return;  // that one will
+    p.retreat_to = other.get();
+    // The running strand comes along at its next operation, and the worker's loop has its turn right after.
+    this_context.budget = 0;
+    p.slice = 0;
+    return;
+  }
+}
+
+void scheduler::retreat(processor& p) noexcept {
+  processor& to = *p.retreat_to;
+  p.retreat_to = nullptr;
+  p.counters.retreats.add();
+  const int64_t now = now_ns();
+  // relaxed: here and below, see the top of this file.
+  const int64_t length = to.gathering_ns.load(std::memory_order_relaxed);
+  const int64_t quiet = now - to.gathering_end_ns.load(std::memory_order_relaxed);
+  const int64_t next = quiet < 2 * length ? std::min(2 * length, longest_gathering_ns) : first_gathering_ns;
+  to.gathering_ns.store(next, std::memory_order_relaxed);
+  to.gathering_end_ns.store(now + next, std::memory_order_relaxed);
+  to.gathers.store(true, std::memory_order_relaxed);
+  bool any = false;
+  const auto give = [&](strand* s) {
+    to.mail.push(s);
+    any = true;
+  };
+  while (strand* s = p.ring.pop()) give(s);
+  if (strand* s = p.run_next.take()) give(s);
+  for (strand* s = p.mail.take_all(); s != nullptr;) {
+    strand* following = s->next;
+    give(s);
+    s = following;
+  }
+  if (any) wake_driver_of(to);
+}
+
+// For mail that only this processor takes. Either its worker is found on the idle list, or it finds the mail in L3 of
+// [wake], which it looks for after it joined the list.
+void scheduler::wake_driver_of(processor& p) noexcept {
+  std_atomics::light_barrier();
+  worker* asleep = nullptr;
+  {
+    spin_guard guard(idle_lock_);
+    const auto at = std::find_if(idle_.begin(), idle_.end(), [&](worker* w) { return &w->proc == &p; });
+    if (at == idle_.end()) return;
+    asleep = *at;
+    idle_.erase(at);
+    // relaxed: as in pop_idle().
+    idle_count_.store(static_cast<uint32_t>(idle_.size()), std::memory_order_relaxed);
+  }
+  asleep->searching = false;
+  signal(*asleep);
+  rouse_monitor();
+}
+
+bool scheduler::end_gathering(processor& p, int64_t now, bool behind) noexcept {
+  // relaxed: here and below, see the top of this file.
+  if (!p.gathers.load(std::memory_order_relaxed)) return false;
+  if (!behind && now < p.gathering_end_ns.load(std::memory_order_relaxed)) return false;
+  p.gathering_end_ns.store(now, std::memory_order_relaxed);
+  if (behind) p.gathering_ns.store(0, std::memory_order_relaxed);
+  p.gathers.store(false, std::memory_order_relaxed);
+  return true;
+}
+
+}  // namespace weft::detail

@@ -121,7 +121,7 @@ absl::Status options::validate() const {
       {"scheduling.budget", scheduling.budget, 1, 1'000'000},
       {"scheduling.search_passes", scheduling.search_passes, 1, 1000},
       {"scheduling.run_next_steal_delay (ns)", scheduling.run_next_steal_delay.count(), 0, 1'000'000'000},
-      {"scheduling.gather_below (ns)", scheduling.gather_below.count(), 0, 1'000'000'000},
+      {"scheduling.gather_above", scheduling.gather_above, 1, 1000},
       {"scheduling.idle_spin (ns)", scheduling.idle_spin.count(), 0, 1'000'000'000},
   };
   for (const ranged& f : fields)

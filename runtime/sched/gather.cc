@@ -2,9 +2,10 @@
 //
 // A lock that comes from another processor costs some 100 ns, a lock that stays costs less than one. So tasks that do
 // little between two operations on what they share are slower on two processors than on one, however many there are.
-// The lock itself notices: it knows who held it last. When a processor met `crossings_looked_at` locks that came from
-// another one, less than options.scheduling.gather_below apart on average, one of the two *retreats*: it hands all that
-// is ready here to the other one, which *gathers* for a while: nobody steals from it or is woken for it.
+// The lock itself notices: it knows who held it last. A processor that often meets locks which come from another one
+// measures how long it waits for them; if that is more than options.scheduling.gather_above percent of its time, one of
+// the two *retreats*: it hands all that is ready here to the other one, which *gathers* for a while: nobody steals from
+// it or is woken for it.
 //
 // What keeps that harmless:
 //   The processor with the higher number retreats, so two never swap.
@@ -21,33 +22,62 @@
 namespace weft::detail {
 
 namespace {
-constexpr uint32_t crossings_looked_at = 32;
+// Crossings in a window. Waits are measured in a window after one in which crossings were at most this far apart, and in
+// one of so many, since looking at the clock costs more than a lock that stayed.
+constexpr uint32_t crossings_in_window = 32;
+constexpr uint64_t often_ticks = crossings_in_window * 262'144;
+constexpr uint32_t windows_between = 4;
 constexpr int64_t first_gathering_ns = 1'000'000;
 constexpr int64_t longest_gathering_ns = 64'000'000;
+
+// A clock for proportions.
+WEFT_INLINE uint64_t ticks() noexcept {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#else
+  return static_cast<uint64_t>(os::clock::real().now_ns());
+#endif
+}
+
 }  // namespace
 
 void biased_lock::lock_slow() noexcept {
   bias_owner<>* const me = this_context.locks;
+  if (!me->is_processor) {
+    protocol_.take(*me);
+    return;
+  }
+  processor& p = *this_context.proc;
+  const uint64_t begin = p.crossings.measures ? ticks() : 0;
   bias_owner<>* const last = protocol_.take(*me);
-  if (last != me && last != nullptr && me->is_processor) scheduler::lock_crossed(*this_context.proc, last);
+  if (last == me || last == nullptr) return;
+  if (begin != 0) p.crossings.waited += ticks() - begin;
+  if (++p.crossings.count == crossings_in_window) scheduler::locks_crossed(p, last);
 }
 
-// The lock is held, so this is short.
-void scheduler::lock_crossed(processor& p, bias_owner<>* from) noexcept {
-  if (++p.crossings < crossings_looked_at) return;
-  p.crossings = 0;
+// The end of a window. A lock is held, so this is short.
+void scheduler::locks_crossed(processor& p, bias_owner<>* from) noexcept {
+  lock_crossings& c = p.crossings;
   scheduler& s = p.sched;
-  if (s.how_ != drive::threads || s.processors_.size() == 1 || s.seams_.time->manual()) return;
-  const int64_t now = s.now_ns();
-  const int64_t since = p.crossings_since_ns;
-  p.crossings_since_ns = now;
-  if (now - since > crossings_looked_at * s.opts_.scheduling.gather_below.count()) return;
+  const uint64_t now = ticks();
+  const uint64_t lasted = now - c.since;
+  const bool measured = c.measures;
+  const uint64_t waited = c.waited;
+  c.count = 0;
+  c.waited = 0;
+  c.since = now;
+  c.measures = !measured && lasted < often_ticks && ++c.windows % windows_between == 1;
+  const auto percent = static_cast<uint64_t>(s.opts_.scheduling.gather_above);
+  if (!measured || waited * 100 < lasted * percent) return;
+  if (s.how_ != drive::threads || s.seams_.time->manual()) return;
+  c.windows = 0;
   for (auto& other : s.processors_) {
     if (other->locks != from) continue;
     if (other->index > p.index) return;  // that one will
     p.retreat_to = other.get();
-    // The running strand comes along at its next operation, and the worker's loop has its turn right after.
-    this_context.budget = 0;
+    // The running strand comes along at its next operation, and the worker's loop has its turn right after. Not 0: an
+    // awaiter that has spent its budget and holds the lock would take that for a sign that it has not.
+    this_context.budget = 1;
     p.slice = 0;
     return;
   }

@@ -52,6 +52,15 @@ struct processor_counters {
   base::counter retreats;  // times that it handed its strands to a processor that gathers
 };
 
+/// Locks that came from other processors, in a window; see gather.cc.
+struct lock_crossings {
+  uint32_t count = 0;
+  uint32_t windows = 0;
+  bool measures = false;  // how long it waits for them
+  uint64_t waited = 0;    // in ticks, as is
+  uint64_t since = 0;     // the beginning of the window
+};
+
 class alignas(128) processor {
  public:
   static constexpr uint32_t ring_capacity = 256;
@@ -85,8 +94,7 @@ class alignas(128) processor {
   mem::block_cache blocks;
   fork_deque<fork_entry> forks;
   uint64_t next_task_id = 0, last_task_id = 0;  // a batch of ids
-  uint32_t crossings = 0;                       // locks that came from other processors, since
-  int64_t crossings_since_ns = 0;
+  lock_crossings crossings;
   processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
 
   // Shared: each has its own protocol.

@@ -68,8 +68,8 @@ class scheduler {
   /// K2 and K3 of [wake].
   void wake_one() noexcept;
 
-  /// The processor took a lock that another one, `from`, held last.
-  static void lock_crossed(processor& p, bias_owner<>* from) noexcept;
+  /// The processor took many locks that others held last; `from` held this one. See gather.cc.
+  static void locks_crossed(processor& p, bias_owner<>* from) noexcept;
 
   /// Drives processor `index` until nothing is ready or `most` dispatches are done; returns how many were. For
   /// drive::host and drive::test; the caller is the only driver of that processor.

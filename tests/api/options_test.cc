@@ -176,7 +176,7 @@ TEST(OptionsValidateTest, EveryFieldOutOfRangeIsRefusedByName) {
       {"scheduling.search_passes", [](options& o) { o.scheduling.search_passes = 0; }},
       {"scheduling.search_passes", [](options& o) { o.scheduling.search_passes = 1001; }},
       {"scheduling.run_next_steal_delay", [](options& o) { o.scheduling.run_next_steal_delay = -1ns; }},
-      {"scheduling.gather_below", [](options& o) { o.scheduling.gather_below = -1ns; }},
+      {"scheduling.gather_above", [](options& o) { o.scheduling.gather_above = 0; }},
       {"scheduling.idle_spin", [](options& o) { o.scheduling.idle_spin = -1ns; }},
       {"scheduling.idle_spin", [](options& o) { o.scheduling.idle_spin = 2s; }},
   };

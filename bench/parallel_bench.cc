@@ -7,7 +7,7 @@
 //   BM_Matmul         2048 x 2048 floats, halved down to 32 x 32, two joins of four; the kernel dominates; ms
 //   BM_Uts            unbalanced tree search, binomial as T3 of the UTS benchmark, a fork_scope; ns per node
 //   BM_UtsPlain       the same search as a C++ function
-//   BM_ParallelFor    weft::parallel_for over 100,000,000 indices with a body that only keeps its index; ns per iteration
+//   BM_ParallelFor    weft::parallel_for over 100,000,000 indices; the body only keeps its index; ns per iteration
 //   BM_PlainFor       the same body in a for loop: the floor
 //   BM_JoinAll        weft::join_all over 1,000,000 elements, each a coroutine that returns at once; ns per element
 //

@@ -59,7 +59,7 @@ constexpr int matrix_size = 2048;
 constexpr int matrix_base = 32;
 
 /// c += a * b for n x n parts of matrices of matrix_size.
-inline void matmul_base(const float* a, const float* b, float* c, int n) {
+inline void matmul_base(const float* __restrict a, const float* __restrict b, float* __restrict c, int n) {
   for (int i = 0; i < n; ++i)
     for (int k = 0; k < n; ++k)
       for (int j = 0; j < n; ++j) c[i * matrix_size + j] += a[i * matrix_size + k] * b[k * matrix_size + j];

@@ -27,8 +27,8 @@ namespace detail {
 //   C2 child ended, its record is still `newest` and the entry is popped: P goes on with the result. No atomic
 //      read-modify-write was needed. Else P is elsewhere: C3.
 //   C3 child ended, P was taken: the result goes to its slot, the frame is freed, which leaves the strand's stack empty
-//      or, on `home`, as it was before the fork; `home` is detached. pending -= 1 (acq_rel). Who makes that zero resumes
-//      P on `home`, who does not takes other work.
+//      or, on `home`, as it was before the fork; `home` is detached. pending -= 1 (acq_rel). Who makes that zero
+//      resumes P on `home`, who does not takes other work.
 //   C4 thief: thefts += 1, taken = true; resume P on an empty stack.
 //   C5 P, join: thefts == 0: every child ended in C2, go on. Else P's strand is an empty one: leave it;
 //      pending += thefts (acq_rel); if that makes zero, all have ended: go on on `home`. Else take other work.

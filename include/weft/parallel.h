@@ -94,8 +94,8 @@ task<> join_one(Iterator element, F* f, Slot* result) {
     *result = co_await (*f)(*element);
 }
 
-// Runs `count` elements from `first` on; as soon as somebody looks for work, half of the rest is offered. What an element
-// that waits leaves undone goes on meanwhile.
+// Runs `count` elements from `first` on; as soon as somebody looks for work, half of the rest is offered. While an
+// element waits, the rest goes on.
 template <class R, class Iterator, class F, class Slot>
 task<> join_part(Iterator first, std::size_t count, F* f, Slot* results) {
   std::exception_ptr error;

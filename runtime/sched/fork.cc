@@ -1,5 +1,5 @@
-// The rarer ends of coroutine frames: forked children whose siblings or parent were stolen, and tasks' roots. See [join]
-// in join.h and [fork-scope] in fork_scope.h.
+// The rarer ends of coroutine frames: forked children whose siblings or parent were stolen, and tasks' roots. See
+// [join] in join.h and [fork-scope] in fork_scope.h.
 #include <weft/fork_scope.h>
 #include <weft/join.h>
 

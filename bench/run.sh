@@ -73,8 +73,9 @@ done
 # What there is to run ----------------------------------------------------------------------------------------------
 # A job is "suite|program|benchmark", "parked|program|processors" or "compare|name|program|workload|threads".
 
-suite_programs=(fork_join_bench channel_bench spawn_bench yield_bench stack_bench hand_off_latency_bench)
-workloads=(fib pingpong chan128 spawnjoin spawn1m spawn1m_go yield2 yield1000 parked)
+suite_programs=(fork_join_bench parallel_bench channel_bench spawn_bench yield_bench stack_bench hand_off_latency_bench)
+workloads=(fib skynet skynet_join nqueens matmul uts parfor fib_mem skynet_mem skynet_join_mem nqueens_mem matmul_mem
+  uts_mem parfor_mem pingpong chan128 spawnjoin spawn1m spawn1m_go yield2 yield1000 parked)
 jobs=()
 
 list_suite() {

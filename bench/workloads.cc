@@ -3,6 +3,13 @@
 //   weft_workloads WORKLOAD PROCESSORS     prints one line, `WORKLOAD PROCESSORS VALUE UNIT`, as the peers do
 //
 //   fib          fork-join fib(34), weft::join per fork, ns per call
+//   skynet       a tree of 10,000,000 leaves with fan-out 10, a fork_scope in a loop, ns per task
+//   skynet_join  the same with the ten children as arguments of weft::join
+//   nqueens      all solutions of 13 queens, a fork_scope for the rows that fit, ns per node
+//   matmul       2048 x 2048 floats, halved down to 32 x 32, weft::join of four, twice, ms
+//   uts          unbalanced tree search, a fork_scope, ns per node
+//   parfor       weft::parallel_for over 100,000,000 empty bodies, ns per iteration
+//   ..._mem      any workload with this suffix: the peak memory of the process, MiB
 //   pingpong     two tasks, two channels of capacity 0, ns per round trip
 //   chan128      one producer, one consumer, channel of capacity 128, ns per item
 //   spawnjoin    spawn one task and join it, repeated, ns per task
@@ -14,24 +21,30 @@
 //
 // As in the peers, started tasks prove that they ran by an addition to one shared atomic, and the counts of the
 // repeated workloads grow until a run lasts about half a second.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include <weft/channel.h>
+#include <weft/fork_scope.h>
 #include <weft/go.h>
 #include <weft/join.h>
 #include <weft/join_handle.h>
+#include <weft/parallel.h>
 #include <weft/runtime.h>
 #include <weft/task.h>
 #include <weft/this_task.h>
 #include <weft/wait_group.h>
 
+#include "peers/fork_join_work.h"
 #include "peers/peer.h"
 #include "resident.h"
 
@@ -54,6 +67,116 @@ double run_fib(weft::runtime& rt) {
   const double ns = peer::elapsed_ns([&] { result = rt.run(fib, peer::fib_n); });
   peer::check(result == peer::fib_result, "fib: wrong result");
   return ns / static_cast<double>(peer::fib_calls);
+}
+
+// A fork_scope in a loop, as a program with a variable fan-out would have it.
+weft::task<std::int64_t> skynet(std::int64_t number, std::int64_t leaves) {
+  if (leaves == 1) co_return number;
+  const std::int64_t n = leaves / 10;
+  std::array<std::int64_t, 10> parts;
+  weft::fork_scope scope;
+  for (std::size_t i = 0; i < 10; ++i)
+    co_await scope.fork(parts[i], skynet(number + static_cast<std::int64_t>(i) * n, n));
+  co_await scope.join();
+  co_return std::accumulate(parts.begin(), parts.end(), std::int64_t{0});
+}
+
+double run_skynet(weft::runtime& rt) {
+  std::int64_t sum = 0;
+  const double ns = peer::elapsed_ns([&] { sum = rt.run(skynet, 0, peer::skynet_leaves); });
+  peer::check(sum == peer::skynet_sum, "skynet: wrong sum");
+  return ns / static_cast<double>(peer::skynet_tasks);
+}
+
+// The same tree with the ten children as arguments of one join.
+weft::task<std::int64_t> skynet_join(std::int64_t number, std::int64_t leaves) {
+  if (leaves == 1) co_return number;
+  const std::int64_t n = leaves / 10;
+  const auto parts = co_await weft::join(skynet_join(number, n), skynet_join(number + n, n),
+                                         skynet_join(number + 2 * n, n), skynet_join(number + 3 * n, n),
+                                         skynet_join(number + 4 * n, n), skynet_join(number + 5 * n, n),
+                                         skynet_join(number + 6 * n, n), skynet_join(number + 7 * n, n),
+                                         skynet_join(number + 8 * n, n), skynet_join(number + 9 * n, n));
+  co_return std::apply([](auto... part) { return (part + ...); }, parts);
+}
+
+double run_skynet_join(weft::runtime& rt) {
+  std::int64_t sum = 0;
+  const double ns = peer::elapsed_ns([&] { sum = rt.run(skynet_join, 0, peer::skynet_leaves); });
+  peer::check(sum == peer::skynet_sum, "skynet_join: wrong sum");
+  return ns / static_cast<double>(peer::skynet_tasks);
+}
+
+weft::task<int> queens(int row, peer::queens_board board) {
+  if (row == peer::queens) co_return 1;
+  std::array<int, peer::queens> solutions;
+  std::size_t children = 0;
+  weft::fork_scope scope;
+  for (int column = 0; column < peer::queens; ++column) {
+    if (!peer::queen_fits(board, row, column)) continue;
+    board[static_cast<std::size_t>(row)] = static_cast<char>(column);
+    co_await scope.fork(solutions[children++], queens(row + 1, board));
+  }
+  co_await scope.join();
+  co_return std::accumulate(solutions.begin(), solutions.begin() + static_cast<std::ptrdiff_t>(children), 0);
+}
+
+double run_nqueens(weft::runtime& rt) {
+  int solutions = 0;
+  const double ns = peer::elapsed_ns([&] { solutions = rt.run(queens, 0, peer::queens_board{}); });
+  peer::check(solutions == peer::queens_solutions, "nqueens: wrong number of solutions");
+  return ns / static_cast<double>(peer::queens_nodes);
+}
+
+weft::task<> matmul(const float* a, const float* b, float* c, int n) {
+  if (n == peer::matrix_base) {
+    peer::matmul_base(a, b, c, n);
+    co_return;
+  }
+  const int half = n / 2;
+  const int down = half * peer::matrix_size;
+  co_await weft::join(matmul(a, b, c, half), matmul(a, b + half, c + half, half), matmul(a + down, b, c + down, half),
+                      matmul(a + down, b + half, c + down + half, half));
+  co_await weft::join(matmul(a + half, b + down, c, half), matmul(a + half, b + down + half, c + half, half),
+                      matmul(a + down + half, b + down, c + down, half),
+                      matmul(a + down + half, b + down + half, c + down + half, half));
+}
+
+double run_matmul(weft::runtime& rt) {
+  peer::matrices m;
+  const double ns = peer::elapsed_ns([&] { rt.run(matmul, m.a.data(), m.b.data(), m.c.data(), peer::matrix_size); });
+  peer::check(m.product_is_right(), "matmul: wrong product");
+  return ns / 1e6;
+}
+
+weft::task<std::int64_t> uts(std::uint64_t state, std::size_t children) {
+  if (children == 0) co_return 1;
+  std::array<std::int64_t, peer::uts_most_children> few;
+  std::vector<std::int64_t> many(children > few.size() ? children : 0);  // the root's
+  std::int64_t* const nodes = many.empty() ? few.data() : many.data();
+  weft::fork_scope scope;
+  for (std::size_t i = 0; i < children; ++i) {
+    const std::uint64_t child = peer::uts_child(state, i);
+    co_await scope.fork(nodes[i], uts(child, peer::uts_children(child)));
+  }
+  co_await scope.join();
+  co_return std::accumulate(nodes, nodes + children, std::int64_t{1});
+}
+
+double run_uts(weft::runtime& rt) {
+  std::int64_t nodes = 0;
+  const double ns = peer::elapsed_ns([&] { nodes = rt.run(uts, peer::uts_seed, peer::uts_root_children); });
+  peer::check(nodes == peer::uts_serial(peer::uts_seed, peer::uts_root_children), "uts: wrong number of nodes");
+  return ns / static_cast<double>(nodes);
+}
+
+weft::task<> loop() {
+  co_await weft::parallel_for(std::int64_t{0}, peer::parfor_iterations, [](std::int64_t i) { peer::keep(i); });
+}
+
+double run_parfor(weft::runtime& rt) {
+  const double ns = peer::elapsed_ns([&] { rt.run(loop); });
+  return ns / static_cast<double>(peer::parfor_iterations);
 }
 
 weft::task<> echo(items ping, items pong, std::uint64_t count) {
@@ -220,6 +343,18 @@ int main(int argc, char** argv) {
   weft::runtime& rt = **made;
   if (args.workload == "fib") {
     peer::report(args, run_fib(rt), "ns/call");
+  } else if (args.workload == "skynet") {
+    peer::report(args, run_skynet(rt), "ns/task");
+  } else if (args.workload == "skynet_join") {
+    peer::report(args, run_skynet_join(rt), "ns/task");
+  } else if (args.workload == "nqueens") {
+    peer::report(args, run_nqueens(rt), "ns/node");
+  } else if (args.workload == "matmul") {
+    peer::report(args, run_matmul(rt), "ms");
+  } else if (args.workload == "uts") {
+    peer::report(args, run_uts(rt), "ns/node");
+  } else if (args.workload == "parfor") {
+    peer::report(args, run_parfor(rt), "ns/iteration");
   } else if (args.workload == "pingpong") {
     peer::report(args, run_pingpong(rt), "ns/roundtrip");
   } else if (args.workload == "chan128") {

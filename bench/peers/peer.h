@@ -1,11 +1,12 @@
 // Helpers shared by the C++ peer benchmarks in this folder: argument parsing, a self-sizing timing loop and the one
 // line of output. Header only; each peer is one program, run as `PROG WORKLOAD THREADS`, that prints exactly one line
-// `WORKLOAD THREADS VALUE UNIT`.
+// `WORKLOAD THREADS VALUE UNIT`. With _mem behind the workload's name the value is the process's peak memory in MiB.
 
 #pragma once
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,7 @@ namespace peer {
 struct arguments {
   std::string workload;
   int threads = 1;
+  bool peak_memory = false;  // the workload was named with the suffix _mem
 };
 
 [[noreturn]] inline void fail(const std::string& message) {
@@ -32,11 +34,33 @@ inline arguments parse(int argc, char** argv) {
   if (threads < 1) {
     fail("THREADS must be at least 1");
   }
-  return {argv[1], threads};
+  arguments args{argv[1], threads};
+  constexpr std::size_t suffix = 4;
+  if (args.workload.size() > suffix && args.workload.ends_with("_mem")) {
+    args.peak_memory = true;
+    args.workload.resize(args.workload.size() - suffix);
+  }
+  return args;
+}
+
+/// The most memory that this process ever had resident, in MiB.
+inline double peak_mib() {
+  long kib = -1;
+  if (std::FILE* file = std::fopen("/proc/self/status", "r")) {
+    char line[256];
+    while (std::fgets(line, sizeof line, file) != nullptr)
+      if (std::sscanf(line, "VmHWM: %ld", &kib) == 1) break;
+    std::fclose(file);
+  }
+  if (kib < 0) fail("no VmHWM in /proc/self/status");
+  return static_cast<double>(kib) / 1024;
 }
 
 inline void report(const arguments& args, double value, const char* unit) {
-  std::printf("%s %d %.2f %s\n", args.workload.c_str(), args.threads, value, unit);
+  if (args.peak_memory)
+    std::printf("%s_mem %d %.2f MiB\n", args.workload.c_str(), args.threads, peak_mib());
+  else
+    std::printf("%s %d %.2f %s\n", args.workload.c_str(), args.threads, value, unit);
 }
 
 inline void check(bool condition, const char* message) {

@@ -3,12 +3,14 @@
 // First every waiter is taken out of its queue, so that a destructor that releases a permit or closes a channel finds
 // none of them; then each task's frames are destroyed from the leaf up, the youngest task first: a task's frame may own
 // what the tasks that it started still hold, a mutex for instance. A frame whose forked children are not all gone yet
-// is left to the last of them, by the same count as while running ([join] in join.h).
+// is left to the last of them, by the same count as while running ([join] in join.h, [fork-scope] in fork_scope.h).
 #include <algorithm>
 #include <exception>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include <weft/fork_scope.h>
 #include <weft/join.h>
 #include <weft/join_handle.h>
 
@@ -62,6 +64,10 @@ uint64_t task_id_of(void* frame) noexcept {
   for (;;) {
     const promise_base& p = promise_base::of(frame);
     void* target = reinterpret_cast<void*>(p.role & ~role_tags);
+    if ((p.role & role_kinds) == role_scoped) {
+      frame = static_cast<scope_record*>(target)->entry->frame;
+      continue;
+    }
     if (p.role & role_root) {
       // relaxed: workers are stopped.
       return static_cast<task_control*>(target)->id.load(std::memory_order_relaxed);
@@ -75,11 +81,36 @@ uint64_t task_id_of(void* frame) noexcept {
   }
 }
 
-void destroy_upward(void* frame) noexcept {
+/// The scopes whose parents run as stolen continuations, by the parent's frame: such a frame is destroyed once it was
+/// reached itself, which counts as C5, and each scope's children are gone.
+using open_scopes = std::unordered_map<void*, std::vector<scope_core*>>;
+
+bool scopes_are_done(open_scopes& scopes, void* frame) noexcept {
+  const auto at = scopes.find(frame);
+  if (at == scopes.end()) return true;
+  bool done = true;
+  for (scope_core* core : at->second) {
+    const int32_t thefts = std::exchange(core->thefts, 0);
+    // relaxed: one thread destroys.
+    if (core->pending.fetch_add(thefts, std::memory_order_relaxed) + thefts != 0) done = false;
+  }
+  return done;
+}
+
+void destroy_upward(void* frame, open_scopes& scopes) noexcept {
   for (;;) {
+    if (!scopes_are_done(scopes, frame)) return;
     promise_base& p = promise_base::of(frame);
     const uintptr_t role = p.role;
     void* target = reinterpret_cast<void*>(role & ~role_tags);
+    if ((role & role_kinds) == role_scoped) {
+      fork_core* core = static_cast<scope_record*>(target)->entry->core;
+      std::coroutine_handle<>::from_address(frame).destroy();
+      // relaxed: one thread destroys. Zero only after the parent counted its thefts.
+      if (core->pending.fetch_sub(1, std::memory_order_relaxed) != 1) return;
+      frame = core->parent.address();
+      continue;
+    }
     if (role & role_root) {
       auto* t = static_cast<task_control*>(target);
       // relaxed: written before the task was made ready.
@@ -113,22 +144,34 @@ void destroy_unstarted(task_control* t, void* root_frame) noexcept {
 
 void scheduler::destroy_tasks() noexcept {
   std::vector<leaf> leaves;
+  open_scopes scopes;
   const auto add = [&](void* frame) { leaves.push_back({task_id_of(frame), frame}); };
-  // Forks that were offered and never begun.
+  const auto add_scope = [&](fork_core* core) {
+    scopes[core->parent.address()].push_back(static_cast<scope_core*>(core));
+  };
+  // Forks that were offered and never begun, and parents that were offered and not taken.
   for (auto& p : processors_)
     while (fork_entry* e = p->forks.steal()) {
-      promise_base& child = promise_base::of(e->frame);
-      child.role = (child.role & role_destroy) | reinterpret_cast<uintptr_t>(e->core) | role_stolen;
+      if (e->frame == e->core->parent.address()) {
+        ++static_cast<scope_core*>(e->core)->thefts;
+        add_scope(e->core);
+      } else {
+        promise_base& child = promise_base::of(e->frame);
+        child.role = (child.role & role_destroy) | reinterpret_cast<uintptr_t>(e->core) | role_stolen;
+      }
       add(e->frame);
     }
   heap_.for_each_strand([&](strand* s) {
     if (!is_live(s)) return;
     leave_queues(s);
+    // relaxed: workers are stopped.
+    if (s->kind.load(std::memory_order_relaxed) == strand_kind::fork)
+      if (fork_core* core = static_cast<fork_strand*>(s)->continues) add_scope(core);
     if (s->resume_frame != nullptr) add(s->resume_frame);
   });
   // A task's id is higher than that of the task that started it, see launch_task().
   std::sort(leaves.begin(), leaves.end(), [](const leaf& a, const leaf& b) { return a.task_id > b.task_id; });
-  for (const leaf& l : leaves) destroy_upward(l.frame);
+  for (const leaf& l : leaves) destroy_upward(l.frame, scopes);
 }
 
 }  // namespace weft::detail

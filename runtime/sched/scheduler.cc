@@ -329,6 +329,8 @@ void scheduler::wake_all() noexcept {
 void forks_published(fork_entry* entry) noexcept {
   context& c = this_context;
   if (entry != nullptr) {
+    // A scope's owner was written at its first fork; the strand that runs now may be gone before the parent is.
+    if (entry->frame == entry->core->parent.address()) return;
     // relaxed: the release of F2 publishes it; a thief of an older child may read the same value meanwhile.
     entry->core->owner.store(c.current, std::memory_order_relaxed);
     return;

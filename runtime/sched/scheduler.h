@@ -378,6 +378,7 @@ inline scheduler& scheduler_of(const strand* s) noexcept {
 /// A strand that runs a stolen fork.
 struct fork_strand : strand {
   std::atomic<task_control*> task;  ///< whose fork it runs; null while it is empty
+  fork_core* continues;             ///< the scope whose parent it runs, if it took one; read by destroy.cc
   uint8_t size_class;
   segment first;
 };

@@ -78,7 +78,7 @@ void release_segment(scheduler& sched, segment* s) noexcept {
     sched.give_block(block_kind::segment, mem::class_of(bytes), s);
 }
 
-void* frame_allocate_slow(std::size_t bytes) {
+WEFT_RARE void* frame_allocate_slow(std::size_t bytes) noexcept {
   context& c = this_context;
   strand* current = c.current;
   WEFT_CHECK(current != nullptr, "a weft::task coroutine was called outside any task; use runtime::run or spawn");
@@ -118,7 +118,7 @@ void* frame_allocate_slow(std::size_t bytes) {
   return s->base();
 }
 
-void frame_free_slow(char* frame) noexcept {
+WEFT_RARE void frame_free_slow(char* frame) noexcept {
   context& c = this_context;
   scheduler& sched = scheduler_of(c.current);
   processor* p = c.proc != nullptr && &c.proc->sched == &sched ? c.proc : nullptr;

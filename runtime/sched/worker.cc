@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <weft/fork_scope.h>
 #include <weft/join.h>
 
 namespace weft::detail {
@@ -397,7 +398,8 @@ void scheduler::run_strand(processor& p, strand* s) noexcept {
   attach(s).resume();
 }
 
-// J4 of [join]: runs a child that was offered by another strand, or was left behind by one that parked.
+// J4 of [join] and C4 of [fork-scope]: runs a child, or goes on with a parent, that was offered by another strand or
+// left behind by one that parked.
 void scheduler::run_fork(processor& p, fork_entry* e) noexcept {
   fork_core* core = e->core;
   void* frame = e->frame;
@@ -416,8 +418,15 @@ void scheduler::run_fork(processor& p, fork_entry* e) noexcept {
   std_atomics::fence_seq_cst();  // a stopper sees the task above, or this sees its flag
   // relaxed: inherited; a stop that comes later finds this strand in the registry.
   f->stop.store(task->stop.load(std::memory_order_relaxed), std::memory_order_relaxed);
-  promise_base& child = promise_base::of(frame);
-  child.role = (child.role & role_destroy) | reinterpret_cast<uintptr_t>(core) | role_stolen;
+  if (frame == core->parent.address()) {
+    auto* scope = static_cast<scope_core*>(core);
+    ++scope->thefts;
+    scope->taken = true;
+    f->continues = core;
+  } else {
+    promise_base& child = promise_base::of(frame);
+    child.role = (child.role & role_destroy) | reinterpret_cast<uintptr_t>(core) | role_stolen;
+  }
   f->resume_frame = frame;
   run_strand(p, f);
 }

@@ -1,5 +1,6 @@
-// [join] of join.h and [join-word] of task_block.h under every interleaving: a join is resumed once, by the last, who
-// sees all results and `home`; a task's outcome is seen by who waits, and freed once.
+// [join] of join.h, [fork-scope] of fork_scope.h and [join-word] of task_block.h under every interleaving: a join is
+// resumed once, by the last, who sees all results and `home`; a scope's parent runs in one place at a time and goes on
+// after its join once, with all results; a task's outcome is seen by who waits, and freed once.
 //
 // Models of the numbered steps; the deque of forks is the real one.
 #include <array>
@@ -157,6 +158,206 @@ TEST(JoinExploreTest, AChainThatMovesToAnotherProcessorCompletesOnce) {
       s->join.is_complete();
     });
   });
+}
+
+// --- [fork-scope] ----------------------------------------------------------------------------------------------------
+
+struct scope_mutation {
+  bool checks_newest = true;  // C2 pops only for the newest child
+  bool leaves_first = true;   // C3 leaves `home` before it counts
+  bool counts_thefts = true;  // C5 adds what was stolen
+  bool child_orders = true;   // C3's order
+};
+
+// A parent that forks `forks` children. Coroutines are modelled by who calls what: run_parent() is P from where it was
+// left on, on the strand `on`; a child that is run ends at once, or is left parked for end_child().
+class scope_model {
+ public:
+  static constexpr int forks = 2;
+  static constexpr int home = 0;  // the strand of the first fork; a thief's are others
+
+  using deque = fork_deque<entry, explored_atomics>;
+
+  explicit scope_model(scope_mutation m) : mutated_(m) {}
+
+  // P, from its next fork on.
+  void run_parent(deque& d, int on) {
+    running_.set(running_.get() + 1);  // a race if P runs in two places
+    while (next_ < forks) {
+      const int child = next_++;
+      // relaxed: C1.
+      newest_.store(child, std::memory_order_relaxed);
+      d.push(&entry_, unheard);
+      if (parks_first && child == 0) {
+        // It waits for something: P is offered to all, and the child's strand goes elsewhere.
+        d.publish_all(unheard);
+        // release: stands for the queue in which the strand goes from one processor to the other.
+        parked_.store(on + 1, std::memory_order_release);
+        return;
+      }
+      if (!end_child(d, child, on)) return;
+    }
+    join();
+  }
+
+  bool parks_first = false;
+
+  // C2 and C3 of a child that runs on the strand `on`. True: P goes on here, right away.
+  bool end_child(deque& d, int child, int on) {
+    results_[static_cast<std::size_t>(child)].set(child + 1);
+    // relaxed: C2.
+    const bool mine = !mutated_.checks_newest || newest_.load(std::memory_order_relaxed) == child;
+    if (mine && d.pop(&entry_, unheard)) {
+      require(newest_.load() == child, "P goes on with the result of a child that has not ended");
+      return true;
+    }
+    if (on == home && mutated_.leaves_first) left_.set(1);
+    // acq_rel: C3. relaxed: a mutant.
+    const auto order = mutated_.child_orders ? std::memory_order_acq_rel : std::memory_order_relaxed;
+    const bool last = pending_.fetch_sub(1, order) == 1;
+    if (on == home && !mutated_.leaves_first) left_.set(1);
+    if (last) after_join(true);
+    return false;
+  }
+
+  // C4.
+  void run_stolen(deque& from, deque& own, int on) {
+    if (from.steal() == nullptr) return;
+    thefts_.set(thefts_.get() + 1);
+    run_parent(own, on);
+  }
+
+  // The parked child ends on the processor of `d`.
+  void end_parked(deque& d) {
+    // acquire: pairs with the release in run_parent().
+    int on = 0;
+    while ((on = parked_.load(std::memory_order_acquire)) == 0) explored_atomics::pause();
+    if (end_child(d, 0, on - 1)) run_parent(d, on - 1);
+  }
+
+  // P was taken by its own processor and forks child 1, which parks as well.
+  void offer_for_next(deque& d) {
+    if (d.steal() == nullptr) require(false, "P was not offered");
+    thefts_.set(thefts_.get() + 1);
+    // relaxed: C1.
+    newest_.store(next_++, std::memory_order_relaxed);
+    d.push(&entry_, unheard);
+    d.publish_all(unheard);
+  }
+
+  // Child 1 of offer_for_next() ends, with P still on offer.
+  void end_last(deque& d) {
+    if (end_child(d, forks - 1, 1)) run_parent(d, 1);
+  }
+
+  void is_complete() const { require(resumed_ == 1, "the parent did not pass its join exactly once"); }
+
+ private:
+  static constexpr auto unheard = [](entry*) {};
+
+  void join() {
+    const int thefts = thefts_.get();
+    if (thefts == 0) return after_join(false);
+    const int counted = mutated_.counts_thefts ? thefts : 0;
+    // acq_rel: C5.
+    if (pending_.fetch_add(counted, std::memory_order_acq_rel) + counted == 0) after_join(true);
+  }
+
+  void after_join(bool stolen) {
+    ++resumed_;
+    require(!stolen || left_.get() == 1, "the parent's stack was not left yet");
+    for (int i = 0; i < forks; ++i)
+      require(results_[static_cast<std::size_t>(i)].get() == i + 1, "a child had not ended");
+  }
+
+  const scope_mutation mutated_;
+  entry entry_;
+  atomic<int> newest_{-1};
+  atomic<int32_t> pending_{0};
+  atomic<int> parked_{0};
+  std::array<plain<int>, forks> results_;
+  plain<int> running_{0};
+  plain<int> thefts_{0};
+  plain<int> left_{0};
+  int next_ = 0;     // P's own: handed over with its entry
+  int resumed_ = 0;  // the threads are fibers of one
+};
+
+struct scope_state {
+  explicit scope_state(scope_mutation m) : scope(m) {}
+  scope_model scope;
+  scope_model::deque first{2}, second{2}, third{2};  // of three processors
+};
+
+auto parent_and_thief(scope_mutation m) {
+  return [=](execution& x) {
+    auto s = std::make_shared<scope_state>(m);
+    x.thread([=] { s->scope.run_parent(s->first, scope_model::home); });
+    x.thread([=] { s->scope.run_stolen(s->first, s->second, 1); });
+    x.finally([=] { s->scope.is_complete(); });
+  };
+}
+
+TEST(ForkScopeExploreTest, TheParentPassesItsJoinOnceWhoeverRunsIt) { test::passes(3, 10'000, parent_and_thief({})); }
+
+// P goes back and forth: its first processor takes it from the thief again.
+TEST(ForkScopeExploreTest, AParentThatIsStolenBackPassesItsJoinOnce) {
+  test::passes(3, 10'000, [](execution& x) {
+    auto s = std::make_shared<scope_state>(scope_mutation{});
+    x.thread([=] {
+      s->scope.run_parent(s->first, scope_model::home);
+      s->scope.run_stolen(s->second, s->first, 2);
+    });
+    x.thread([=] { s->scope.run_stolen(s->first, s->second, 1); });
+    x.finally([=] { s->scope.is_complete(); });
+  });
+}
+
+// Child 0 parks; P is taken by its own processor, and offered there again for child 1, while child 0 ends there too.
+auto child_parks(scope_mutation m) {
+  return [=](execution& x) {
+    auto s = std::make_shared<scope_state>(m);
+    s->scope.parks_first = true;
+    x.thread([=] {
+      s->scope.run_parent(s->first, scope_model::home);
+      s->scope.run_stolen(s->first, s->first, 1);
+    });
+    x.thread([=] { s->scope.end_parked(s->second); });
+    x.thread([=] { s->scope.run_stolen(s->first, s->third, 2); });
+    x.finally([=] { s->scope.is_complete(); });
+  };
+}
+
+TEST(ForkScopeExploreTest, AChildThatParkedCountsAsStolenFrom) { test::passes(2, 10'000, child_parks({})); }
+
+TEST(ForkScopeExploreTest, AnOlderChildLeavesTheOfferForAYoungerOne) {
+  const auto older_ends_beside_younger = [](scope_mutation m) {
+    return [=](execution& x) {
+      auto s = std::make_shared<scope_state>(m);
+      s->scope.parks_first = true;
+      x.thread([=] {
+        s->scope.run_parent(s->first, scope_model::home);  // child 0 parks
+        s->scope.offer_for_next(s->first);                 // child 1 parks too, with P offered
+        s->scope.end_parked(s->first);
+        s->scope.end_last(s->first);
+      });
+      x.finally([=] { s->scope.is_complete(); });
+    };
+  };
+  test::passes(3, 0, older_ends_beside_younger({}));
+  test::fails(3, "has not ended", older_ends_beside_younger({.checks_newest = false}));
+}
+
+TEST(ForkScopeExploreTest, HomeThatIsLeftAfterTheCountIsSeenTooLate) {
+  test::fails(3, "", parent_and_thief({.leaves_first = false}));
+}
+
+TEST(ForkScopeExploreTest, WithoutTheCountOfTheftsTheJoinIsPassedTooEarly) {
+  test::fails(3, "", parent_and_thief({.counts_thefts = false}));
+}
+
+TEST(ForkScopeExploreTest, WithoutTheChildsOrderItsResultIsSeenTooEarly) {
+  test::fails(3, "race", parent_and_thief({.child_orders = false}));
 }
 
 // --- [join-word] -----------------------------------------------------------------------------------------------------

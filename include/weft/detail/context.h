@@ -137,10 +137,10 @@ WEFT_INLINE void transfer_to(std::coroutine_handle<> h) noexcept { this_context.
 
 /// Allocates when the current segment is full: takes the spare segment or a new one. Aborts with the function's name
 /// when the stack limit is reached, or when called outside any task.
-WEFT_NOINLINE void* frame_allocate_slow(std::size_t bytes);
+WEFT_RARE void* frame_allocate_slow(std::size_t bytes) noexcept;
 
 /// Frees down to `frame` when it is not inside the current segment.
-WEFT_NOINLINE void frame_free_slow(char* frame) noexcept;
+WEFT_RARE void frame_free_slow(char* frame) noexcept;
 
 #if WEFT_ASAN
 extern "C" void __asan_poison_memory_region(void const volatile*, std::size_t);

@@ -21,7 +21,7 @@
 //   A slot in [top, split) does not change until `top` has passed it.
 //   Every private entry belongs to the strand that runs now: a strand that parks publishes all first.
 //
-// pop() takes the entry that the caller expects on top, or nothing: leftovers of other strands may lie below.
+// pop() takes the entry that the caller expects on top, or nothing: leftovers of other strands may be public below.
 //
 // Rejected: publishing whenever the private part was empty before the push. In a recursion every push and every pop
 // then is a locked instruction (fib: 151 instructions per call, one of them locked, against 100).
@@ -39,6 +39,7 @@
 #include <vector>
 
 #include <weft/detail/atomics.h>
+#include <weft/detail/check.h>
 #include <weft/detail/config.h>
 
 namespace weft::detail {
@@ -52,6 +53,8 @@ class fork_deque {
     buffer_ = buffers_.back().get();
     // relaxed: thieves learn of the deque only after the processor was published.
     shared_buffer_.store(buffer_, std::memory_order_relaxed);
+    slots_ = buffer_->slots.data();
+    mask_ = buffer_->mask;
     full_at_ = capacity;
   }
   fork_deque(const fork_deque&) = delete;
@@ -64,7 +67,7 @@ class fork_deque {
     if (tail_ == full_at_) [[unlikely]]
       make_room();
     // relaxed: F1; the release in publish() makes the slot visible.
-    buffer_->slot(tail_).store(e, std::memory_order_relaxed);
+    slots_[tail_ & mask_].store(e, std::memory_order_relaxed);
     ++tail_;
     // relaxed: `want` is a hint; a late look costs a delay, not correctness.
     if (want_.load(std::memory_order_relaxed) != 0) [[unlikely]]
@@ -74,16 +77,24 @@ class fork_deque {
   /// Takes `e` back if it is the newest entry. Owner only. False: it was stolen, or is not this processor's.
   template <class OnPublish>
   WEFT_INLINE bool pop(Entry* e, OnPublish&& on_publish) {
-    if (tail_ != split_) [[likely]] {
-      // relaxed: F3; the owner wrote the slot itself.
-      if (buffer_->slot(tail_ - 1).load(std::memory_order_relaxed) != e) return false;
-      --tail_;
-      // relaxed: a hint, as in push().
-      if (want_.load(std::memory_order_relaxed) != 0) [[unlikely]]
-        publish(on_publish);
+    if (pop_private(e, on_publish)) [[likely]]
       return true;
-    }
     return pop_public(e);
+  }
+
+  /// The same, if it is private.
+  template <class OnPublish>
+  WEFT_INLINE bool pop_private([[maybe_unused]] Entry* e, OnPublish&& on_publish) {
+    if (tail_ == split_) [[unlikely]]
+      return false;
+    // F3. The private entries are the running strand's, and it ends its children in order: the newest is `e`.
+    // relaxed: the owner wrote the slot itself.
+    WEFT_DCHECK(slots_[(tail_ - 1) & mask_].load(std::memory_order_relaxed) == e);
+    --tail_;
+    // relaxed: a hint, as in push().
+    if (want_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      publish(on_publish);
+    return true;
   }
 
   /// Whether a push would be published. Owner only; a hint.
@@ -202,6 +213,8 @@ class fork_deque {
     for (uint32_t i = top; i != tail_; ++i)
       bigger->slot(i).store(buffer_->slot(i).load(std::memory_order_relaxed), std::memory_order_relaxed);
     buffer_ = bigger.get();
+    slots_ = buffer_->slots.data();
+    mask_ = buffer_->mask;
     buffers_.push_back(std::move(bigger));
     // release: pairs with the acquire load in steal().
     shared_buffer_.store(buffer_, std::memory_order_release);
@@ -211,7 +224,9 @@ class fork_deque {
   // Owner only.
   uint32_t tail_ = 0;
   uint32_t split_ = 0;
-  uint32_t full_at_ = 0;  // push() looks for room when tail_ reaches this
+  uint32_t full_at_ = 0;                                        // push() looks for room when tail_ reaches this
+  uint32_t mask_ = 0;                                           // of slots_
+  typename Atomics::template atomic<Entry*>* slots_ = nullptr;  // buffer_'s
   const uint32_t wanted_;
   buffer* buffer_ = nullptr;
   std::vector<std::unique_ptr<buffer>> buffers_;

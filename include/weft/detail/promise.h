@@ -9,10 +9,12 @@
 //   fork_entry* (tag 0)      a child of a fork that runs on its parent's strand; the entry is the next sibling's
 //   fork_core*   | stolen    a child of a fork that another strand took
 //   task_control* | root     the first frame of a task
+//   scope_record* | scoped   a child of a fork_scope
 //   ... | failed             it ended with an exception
 //   ... | destroy            its parameters need destruction
 #pragma once
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -30,18 +32,37 @@ namespace weft::detail {
 
 inline constexpr uintptr_t role_stolen = 1;
 inline constexpr uintptr_t role_root = 2;
+inline constexpr uintptr_t role_scoped = role_stolen | role_root;
+inline constexpr uintptr_t role_kinds = 3;
 inline constexpr uintptr_t role_failed = 4;
 inline constexpr uintptr_t role_destroy = 8;
 inline constexpr uintptr_t role_tags = 15;
 
-/// One child of a fork that other processors may take.
+/// One child of a fork that other processors may take; in a fork_scope, the parent's continuation.
 struct alignas(16) fork_entry {
   void* frame;
   struct fork_core* core;
 };
 
-/// Takes care of the end of a frame whose role is not a plain call; returns what to resume.
 struct promise_base;
+struct scope_record;
+
+/// A fork_scope's entry, as the ends of its children see it.
+struct scope_entry : fork_entry {
+  /// The child that was forked last, while the scope is open. The entry is offered for this one only, so an older child
+  /// that finds it on top of its processor's deque must leave it there. (A private one is always the newest child's.)
+  std::atomic<scope_record*> newest;
+};
+
+/// Lies right above a scoped child's frame, and is freed with it.
+struct alignas(16) scope_record {
+  scope_entry* entry;
+  void* slot;  ///< where the result goes
+  void (*settle)(promise_base& child,
+                 scope_record& record);  ///< moves result or exception to the scope, ends the child
+};
+
+/// Takes care of the end of a frame whose role is not a plain call; returns what to resume.
 std::coroutine_handle<> finish_uncommon(promise_base& promise, uintptr_t role) noexcept;
 
 /// Tags entries that become visible to thieves with their task, and wakes a processor if one should search.
@@ -92,6 +113,11 @@ struct promise_base {
         // A forked child on its parent's strand: go on with the next sibling unless it was stolen.
         auto* entry = reinterpret_cast<fork_entry*>(what & ~role_tags);
         if (this_context.forks->pop(entry, forks_published)) [[likely]]
+          return transfer_to(std::coroutine_handle<>::from_address(entry->frame));
+      } else if ((what & (role_tags & ~role_destroy)) == role_scoped) {
+        // C2 of [fork-scope]: go on with the parent. A private entry is this child's, see pop_private().
+        scope_entry* entry = reinterpret_cast<scope_record*>(what & ~role_tags)->entry;
+        if (this_context.forks->pop_private(entry, forks_published)) [[likely]]
           return transfer_to(std::coroutine_handle<>::from_address(entry->frame));
       }
       return transfer_to(finish_uncommon(p, what));

@@ -475,7 +475,9 @@ bool agree(const tally& a, const tally& b) {
 // Finding the files ---------------------------------------------------------------------------------------------------
 
 weft::task<> collect(weft::channel<file_ptr> from, std::vector<std::string>& into) {
-  while (std::optional<file_ptr> f = co_await from.receive()) into.push_back((*f)->path());
+  std::vector<std::string> paths;
+  while (std::optional<file_ptr> f = co_await from.receive()) paths.push_back((*f)->path());
+  into = std::move(paths);
 }
 
 weft::task<> close_after_walk(run_state& run, weft::channel<file_ptr> out, weft::channel<result> results) {

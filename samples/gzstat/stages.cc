@@ -35,7 +35,7 @@ void run_state::add_problem(problem what) {
 }
 
 weft::task<> complain(run_state& run, std::string path, absl::Status why, weft::channel<result> results) {
-  problem what{std::move(path), std::string(why.message())};
+  problem what(std::move(path), std::string(why.message()));
   if (!run.args.keep_going) throw input_error(std::move(what));
   (void)co_await results.send(result(std::move(what)));
 }
@@ -174,7 +174,9 @@ weft::task<> inflate_files(run_state& run, weft::channel<stream> in, weft::chann
 }
 
 weft::task<> pass_on(run_state& run, weft::channel<stream> in, weft::channel<stream> out) {
-  while (std::optional<stream> from = co_await in.receive()) {
+  for (;;) {
+    std::optional<stream> from = co_await in.receive();
+    if (!from) co_return;
     stream_writer to(run, from->source(), out);
     while (block_ptr b = co_await from->next()) {
       const bool last = b->last();
@@ -208,18 +210,20 @@ weft::task<> parse_texts(run_state& run, weft::channel<stream> in, weft::channel
 }
 
 weft::task<> reduce(run_state& run, weft::channel<result> results) {
+  tally total;
   while (std::optional<result> r = co_await results.receive()) {
     if (r->source() == nullptr) {
       run.add_problem(std::move(r->trouble()));
       continue;
     }
     file& f = *r->source();
-    run.total.add(r->found());
-    run.total.files += 1;
-    run.total.members += f.members;
-    run.total.compressed_bytes += f.compressed_bytes;
+    total.add(r->found());
+    total.files += 1;
+    total.members += f.members;
+    total.compressed_bytes += f.compressed_bytes;
     f.reach(place::done);
   }
+  run.total = std::move(total);
 }
 
 }  // namespace gzstat

@@ -30,6 +30,9 @@ namespace gzstat {
 
 /// What is wrong with a file or a folder.
 struct problem {
+  problem() = default;
+  problem(std::string where, std::string what) : path(std::move(where)), why(std::move(what)) {}
+
   std::string path;
   std::string why;
 };
@@ -120,8 +123,8 @@ class stream_writer {
 /// A file that is done, or a problem.
 class result {
  public:
-  result(file_ptr f, tally found) : file_(std::move(f)), found_(std::move(found)) {}
-  explicit result(problem what) : problem_(std::move(what)) {}
+  result(file_ptr f, tally&& found) : file_(std::move(f)), found_(std::move(found)) {}
+  explicit result(problem&& what) : problem_(std::move(what)) {}
 
   [[nodiscard]] const file_ptr& source() const { return file_; }  // null: a problem
   [[nodiscard]] const tally& found() const { return found_; }

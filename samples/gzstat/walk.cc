@@ -1,12 +1,16 @@
 // Walks folders. A tree's depth lies on the task's stack; of each folder on the way the names are in memory.
 #include "walk.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,14 +19,23 @@
 namespace gzstat {
 namespace {
 
-namespace fs = std::filesystem;
-
-absl::Status error_of(std::error_code error) { return absl::UnavailableError(std::strerror(error.value())); }
+absl::Status error_of(int error) { return absl::UnavailableError(std::strerror(error)); }
 
 struct folder_entry {
   std::string path;
   bool is_folder;
 };
+
+struct close_folder {
+  void operator()(DIR* folder) const noexcept { ::closedir(folder); }
+};
+
+// The type of a name in a folder, without following it; 0 when there is no telling because it has vanished.
+mode_t type_of(DIR* folder, const dirent& entry) {
+  if (entry.d_type != DT_UNKNOWN) return DTTOIF(entry.d_type);
+  struct stat st;
+  return ::fstatat(::dirfd(folder), entry.d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mode & S_IFMT : 0;
+}
 
 class walker {
  public:
@@ -38,10 +51,10 @@ class walker {
 
   // False: asked to stop.
   weft::task<bool> visit(const std::string& path) {
-    std::error_code error;
-    const fs::file_status status = fs::status(path, error);
+    struct stat st;
+    const bool is_folder = ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
     // What a named file is, and whether it is there, is for the reader to find out.
-    if (!fs::is_directory(status)) co_return co_await add_file(path);
+    if (!is_folder) co_return co_await add_file(path);
     co_return co_await walk_folder(path);
   }
 
@@ -53,8 +66,8 @@ class walker {
 
   weft::task<bool> walk_folder(const std::string& path) {
     std::vector<folder_entry> entries;
-    const std::error_code error = list(path, entries);
-    if (error) {
+    const int error = list(path, entries);
+    if (error != 0) {
       co_await complain(run_, path, error_of(error), results_);
     } else {
       ++run_.folders;
@@ -71,17 +84,23 @@ class walker {
     co_return true;
   }
 
-  std::error_code list(const std::string& path, std::vector<folder_entry>& entries) {
-    std::error_code error;
-    for (fs::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
-      const fs::directory_entry& e = *at;
-      const bool named_gz = e.path().extension() == ".gz";
-      std::error_code vanished;
-      const fs::file_type type = e.symlink_status(vanished).type();
-      if (type == fs::file_type::directory) entries.push_back({e.path().string(), true});
-      if (type == fs::file_type::regular && named_gz) entries.push_back({e.path().string(), false});
-      if (type == fs::file_type::symlink && named_gz) ++run_.symlinks;
+  // Leaves in `entries` what is to be visited. An errno, or 0.
+  int list(const std::string& path, std::vector<folder_entry>& entries) {
+    const std::unique_ptr<DIR, close_folder> folder(::opendir(path.c_str()));
+    if (folder == nullptr) return errno;
+    const std::string prefix = path.back() == '/' ? path : path + '/';
+    errno = 0;  // readdir() tells its end from an error by this alone
+    while (const dirent* e = ::readdir(folder.get())) {
+      const std::string_view name = e->d_name;
+      if (name == "." || name == "..") continue;
+      const mode_t type = type_of(folder.get(), *e);
+      const bool named_gz = name.ends_with(".gz");
+      if (type == S_IFDIR || (type == S_IFREG && named_gz))
+        entries.push_back({prefix + std::string(name), type == S_IFDIR});
+      if (type == S_IFLNK && named_gz) ++run_.symlinks;
+      errno = 0;
     }
+    const int error = errno;
     std::ranges::sort(entries, {}, &folder_entry::path);
     return error;
   }

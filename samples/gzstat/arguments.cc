@@ -22,8 +22,8 @@ constexpr std::string_view help =
 
 usage: gzstat [OPTIONS] FOLDER_OR_FILE...          for instance: gzstat /usr/share/doc
 
-The files go through a pipeline: walk, read, inflate, parse, reduce. In folders, files that are named *.gz are taken, and
-symbolic links are not followed; a file that is named itself is taken whatever it is called.
+The files go through a pipeline: walk, read, inflate, parse, reduce. In folders, files that are named *.gz are taken,
+and symbolic links are not followed; a file that is named itself is taken whatever it is called.
 
 how many at once
       --read N         files that are read at once, 1 to 256 (default: one per processor, see WEFT_PROCS)
@@ -46,8 +46,8 @@ what to print
   -h, --help           show this text
       --pass N         put N stages that only hand on between inflate and parse, 0 to 64 (default: 0)
 
-Results go to standard output, errors and the report to standard error. When the run ends early, the results are those of
-the files that were done, and the report says how many were done, in flight and not begun. Ctrl-C ends a run early, too.
+Results go to standard output, errors and the report to standard error. When the run ends early, the results are those
+of the files that were done, and the report says how many were done, in flight and not begun. Ctrl-C ends a run early.
 
 exit status
   0    all is well

@@ -1,8 +1,8 @@
 // Blocks of bytes that are handed from stage to stage, and the store that they go back to.
 //
 // A block gives itself back when its holder drops it: at the end of its use, when a channel refuses it, or when a stage
-// is stopped with it. So memory is bounded by how many blocks may be on their way at once, which the widths of the stages
-// and the lengths of the queues say.
+// is stopped with it. So memory is bounded by how many blocks may be on their way at once, which the widths of the
+// stages and the lengths of the queues say.
 #pragma once
 
 #include <atomic>

@@ -32,15 +32,16 @@ make_files() {
   while IFS= read -r file; do
     gzip -c "$file" >"$work/made/$n.gz" || continue
     n=$((n + 1))
-  done < <(find /etc /usr/share /usr/include -xdev -type f -readable -size -200k -name '*[a-z]' 2>/dev/null | head -2000)
+  done < <(find /etc /usr/share /usr/include -xdev -type f -readable -size -200k -name '*[a-z]' 2>/dev/null |
+    head -2000)
   for ((n = 20; n > 0; --n)); do
     printf 'demo (%d) unstable; urgency=medium\n\n  * A change.\n\n' "$n"
     printf ' -- A Maintainer <maintainer@body.example>  Mon, 01 Jan 2024 12:00:00 +0000\n\n'
   done | gzip >"$work/made/changelog.gz"
 }
 
-# show STATUS ARGS...: runs gzstat, which must end with a status of that pattern, and prints the first lines of its results and its
-# report; both are left in $work/results and $work/report.
+# show STATUS ARGS...: runs gzstat, which must end with a status of that pattern, and prints the first lines of its
+# results and its report; both are left in $work/results and $work/report.
 show() {
   local wanted=$1 status=0
   shift

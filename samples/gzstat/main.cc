@@ -6,8 +6,8 @@
 //   gzstat --costs /usr/share/doc              what each stage and each hop between stages costs
 //
 // What it shows: stages of several workers between bounded channels, each a plain loop (stages.cc); groups, a deadline
-// and an error in the middle that end all of them (pipeline.cc); buffers that give themselves back (block.h); a count of
-// the files that nothing can get past, however the run ends (ledger.h); and what stages and hops cost (costs.cc).
+// and an error in the middle that end all of them (pipeline.cc); buffers that give themselves back (block.h); a count
+// of the files that nothing can get past, however the run ends (ledger.h); and what stages and hops cost (costs.cc).
 // `gzstat --help` says the rest.
 #include <cstdio>
 #include <functional>

@@ -1,8 +1,9 @@
 // Connects the stages with channels, and ends them together.
 //
-// Each stage is a group of its workers, and all stages are members of one group. So an exception in one worker stops its
-// siblings, leaves its stage, and stops the other stages; and a stop from outside (the deadline, Ctrl-C) reaches every
-// worker. They are parked in a receive or a send, or will be soon: that reports "nothing more", and their loops end.
+// Each stage is a group of its workers, and all stages are members of one group. So an exception in one worker stops
+// its siblings, leaves its stage, and stops the other stages; and a stop from outside (the deadline, Ctrl-C) reaches
+// every worker. They are parked in a receive or a send, or will be soon: that reports "nothing more", and their loops
+// end.
 #include "pipeline.h"
 
 #include <functional>

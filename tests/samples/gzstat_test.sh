@@ -453,8 +453,9 @@ case_costs_compares_the_ways() {
   make_tree
   run 0 --costs --rounds 2 tree
   local what
-  for what in "6 files" "medians of 2 rounds" "plain calls in one loop" "4 hops: list > read > inflate > parse > reduce" \
-    "queues of 1" "a task for each file" "4 stages that only hand on" "ns each"; do
+  for what in "6 files" "medians of 2 rounds" "plain calls in one loop" \
+    "4 hops: list > read > inflate > parse > reduce" "queues of 1" "a task for each file" \
+    "4 stages that only hand on" "ns each"; do
     grep -qF -- "$what" "$out" || fail "the table should have: $what"
   done
   [[ ! -s $err ]] || fail "nothing should be on standard error"
@@ -521,8 +522,8 @@ case_help() {
   [[ $(<"$out") == *"usage: gzstat"*"exit status"* ]] || fail "the help text is not complete"
   [[ ! -s $err ]] || fail "nothing should be on standard error"
   local option
-  for option in --read --inflate --parse --queue --block --pass --read-threads --deadline --keep-going --costs --rounds \
-    --top --quiet; do
+  for option in --read --inflate --parse --queue --block --pass --read-threads --deadline --keep-going --costs \
+    --rounds --top --quiet; do
     grep -q -- "$option" "$out" || fail "the help text does not name $option"
   done
 }

@@ -65,7 +65,7 @@ weft::task<bool> stream_writer::send(block_ptr b) {
 
 namespace {
 
-// An input whose calls run here, or on the blocking pool: then a disk that lets us wait holds up no processor, for two
+// An input whose calls run here, or on the blocking pool: then a disk that makes us wait holds up no processor, for two
 // changes of threads a call.
 class reader {
  public:

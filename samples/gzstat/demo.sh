@@ -76,7 +76,7 @@ zcat_each() { xargs -0r -n 1 sh -c 'zcat -- "$0"; echo' <"$work/files"; }
 
 # accounted: whether every file that was found was done, bad, in flight or not begun.
 accounted() {
-  local row=$1
+  local row
   row=$(grep '^  files ' "$work/report" | tr -d ,)
   awk -v row="$row" 'BEGIN {
     match(row, /[0-9]+ found/); found = substr(row, RSTART) + 0

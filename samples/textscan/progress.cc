@@ -6,9 +6,14 @@
 #include <cstdio>
 #include <string>
 
-#include "format.h"
+#include "common/format.h"
 
 namespace textscan {
+
+using samples::fixed;
+using samples::in_mb;
+using samples::with_commas;
+
 namespace {
 
 constexpr auto period = std::chrono::milliseconds(100);

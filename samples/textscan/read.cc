@@ -11,7 +11,7 @@
 #include <optional>
 #include <utility>
 
-#include "descriptor.h"
+#include "common/descriptor.h"
 
 namespace textscan {
 

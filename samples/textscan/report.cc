@@ -9,9 +9,15 @@
 
 #include <weft/metrics.h>
 
-#include "format.h"
+#include "common/format.h"
 
 namespace textscan {
+
+using samples::counted;
+using samples::fixed;
+using samples::in_mb;
+using samples::with_commas;
+
 namespace {
 
 using std::chrono::duration;

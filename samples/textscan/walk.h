@@ -11,10 +11,12 @@
 
 #include "arguments.h"
 #include "circuit.h"
-#include "descriptor.h"
+#include "common/descriptor.h"
 #include "tally.h"
 
 namespace textscan {
+
+using samples::descriptor;
 
 /// An open directory. Its files are opened relative to it, which spares the kernel the way there.
 struct directory {

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace textscan {
+namespace samples {
 
 class descriptor {
  public:
@@ -23,4 +23,4 @@ class descriptor {
   int fd_;
 };
 
-}  // namespace textscan
+}  // namespace samples

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace textscan {
+namespace samples {
 
 /// 1234567 as "1,234,567".
 [[nodiscard]] std::string with_commas(uint64_t n);
@@ -18,4 +18,4 @@ namespace textscan {
 /// "1 file", "2 files": the plural has an s unless given.
 [[nodiscard]] std::string counted(uint64_t n, const std::string& one, const std::string& many = "");
 
-}  // namespace textscan
+}  // namespace samples

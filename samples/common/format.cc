@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdio>
 
-namespace textscan {
+namespace samples {
 
 std::string with_commas(uint64_t n) {
   std::string digits = std::to_string(n);
@@ -25,4 +25,4 @@ std::string counted(uint64_t n, const std::string& one, const std::string& many)
   return with_commas(n) + " " + word;
 }
 
-}  // namespace textscan
+}  // namespace samples

@@ -19,9 +19,11 @@ struct arguments {
   int threads = 1;
 };
 
+/// Ends the program with status 2, without destructors: other threads of the runtime may be running.
 [[noreturn]] inline void fail(const std::string& message) {
   std::fprintf(stderr, "error: %s\n", message.c_str());
-  std::exit(2);
+  std::fflush(stderr);
+  std::_Exit(2);
 }
 
 inline arguments parse(int argc, char** argv) {

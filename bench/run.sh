@@ -16,7 +16,8 @@ usage: bench/run.sh [OPTIONS]      (or: ./weft bench [OPTIONS])
   --only REGEX        only rows whose name matches: BM_PingPong, yield, weft_workloads' names such as fib
   --suite, --compare  only the suite, or only the comparison with the peers (default: both)
   --peer NAME=PROG    one more peer for the comparison: a program that is run as PROG WORKLOAD THREADS and prints
-                      WORKLOAD THREADS VALUE UNIT, with status 2 for a workload that it does not have; may be repeated
+                      WORKLOAD THREADS VALUE UNIT, with status 2 for a workload, or a number of threads, that it does
+                      not have; may be repeated
   --min-time SECONDS  of each Google Benchmark run (default 0.3)
   --raw FILE          also keep every single figure in FILE, tab separated
   --help              show this text
@@ -73,9 +74,15 @@ done
 # What there is to run ----------------------------------------------------------------------------------------------
 # A job is "suite|program|benchmark", "parked|program|processors" or "compare|name|program|workload|threads".
 
-suite_programs=(fork_join_bench parallel_bench channel_bench spawn_bench yield_bench stack_bench hand_off_latency_bench)
-workloads=(fib skynet skynet_join nqueens matmul uts parfor fib_mem skynet_mem skynet_join_mem nqueens_mem matmul_mem
-  uts_mem parfor_mem pingpong chan128 spawnjoin spawn1m spawn1m_go yield2 yield1000 parked)
+suite_programs=(fork_join_bench parallel_bench channel_bench select_bench spawn_bench yield_bench stack_bench
+  hand_off_latency_bench)
+# The comparison has a table for each of these lists.
+task_workloads=(fib spawnjoin spawn1m spawn1m_go yield2 yield1000 parked)
+fork_workloads=(skynet skynet_join nqueens matmul uts parfor fib_mem skynet_mem skynet_join_mem nqueens_mem matmul_mem
+  uts_mem parfor_mem)
+channel_workloads=(pingpong chan128 chan128_4to1 chan128_4to4 pipeline3 select2 select8 selectpark)
+lock_workloads=(mutex1 mutex8 mutexyield8 sem4of8 timerstop timerloses sleep1m)
+workloads=("${task_workloads[@]}" "${fork_workloads[@]}" "${channel_workloads[@]}" "${lock_workloads[@]}")
 jobs=()
 
 list_suite() {
@@ -94,7 +101,7 @@ list_suite() {
 list_comparison() {
   local names=(weft) programs=("$build/bench/weft_workloads") peer i workload threads
   [[ -x ${programs[0]} ]] || die "${programs[0]} is not built"
-  for peer in go tbb boost_fiber; do
+  for peer in go tokio tokio_current tbb boost_fiber; do
     [[ -x $build/bench/peers/peer_$peer ]] || continue
     names+=("$peer")
     programs+=("$build/bench/peers/peer_$peer")
@@ -174,10 +181,10 @@ run_job() {
       if ((status != 0)); then report_failure "$round" "$a $b" "$status"; fi
       ;;
     compare)
-      if [[ -n ${absent[$a $c]-} ]]; then return; fi
+      if [[ -n ${absent[$a $c $d]-} ]]; then return; fi
       line=$(timeout 60 "$b" "$c" "$d" 2>"$work/stderr") || status=$?
       if ((status == 2)) && [[ $a != weft ]]; then
-        absent[$a $c]=yes
+        absent[$a $c $d]=yes
       elif ((status != 0)); then
         report_failure "$round" "$b $c $d" "$status"
       else
@@ -267,18 +274,27 @@ suite_table() {
     }' | align
 }
 
+# comparison_table WORKLOAD...: the rows of these workloads; a runtime that has none of them gets no column.
 comparison_table() {
-  summarise compare | awk -F '\t' -v names="${compared[*]}" '
+  summarise compare | awk -F '\t' -v names="${compared[*]}" -v wanted="$*" '
     function figure(x) { return x >= 1000 ? sprintf("%.0f", x) : x >= 100 ? sprintf("%.1f", x) : sprintf("%.2f", x) }
+    BEGIN {
+      all = split(names, name, " ")
+      split(wanted, word, " ")
+      for (i in word) listed[word[i]] = 1
+    }
     {
       split($1, part, " ")
+      if (!(part[2] in listed)) next
       row = part[2] "\t" $2 "\t" $3
       if (!(row in seen)) { seen[row] = 1; rows[++count] = row }
       median[part[1], row] = $4
       greatest[part[1], row] = $6
+      present[part[1]] = 1
     }
     END {
-      n = split(names, name, " ")
+      n = 0
+      for (i = 1; i <= all; ++i) if (i == 1 || name[i] in present) name[++n] = name[i]
       line = "workload\tprocessors\tunit"
       for (i = 1; i <= n; ++i) line = line "\t" name[i] "\tworst" (i == 1 ? "" : "\tratio")
       print line
@@ -296,6 +312,18 @@ comparison_table() {
     }' | align
 }
 
+# comparison_section TITLE WORKLOAD...: the table with its title, unless none of the workloads was run.
+comparison_section() {
+  local title=$1 workload
+  shift
+  for workload in "$@"; do
+    [[ $workload =~ $only ]] || continue
+    printf '\n### %s\n\n' "$title"
+    comparison_table "$@"
+    return
+  done
+}
+
 describe
 if [[ $suite == yes ]]; then
   printf '\n## The suite\n\n'
@@ -304,8 +332,11 @@ if [[ $suite == yes ]]; then
 fi
 if [[ $compare == yes ]]; then
   printf '\n## Beside other runtimes\n\n'
-  printf 'Medians; worst: the worst process over the median; ratio: that runtime over weft, above 1: weft is less.\n\n'
-  comparison_table
+  printf 'Medians; worst: the worst process over the median; ratio: that runtime over weft, above 1: weft is less.\n'
+  comparison_section 'Tasks' "${task_workloads[@]}"
+  comparison_section 'Fork-join' "${fork_workloads[@]}"
+  comparison_section 'Channels and select' "${channel_workloads[@]}"
+  comparison_section 'Locks and timers' "${lock_workloads[@]}"
 fi
 if ((failures > 0)); then
   printf 'bench/run.sh: %s runs failed and are not in the tables\n' "$failures" >&2

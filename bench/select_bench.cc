@@ -1,9 +1,13 @@
 // select, timers and locks.
 //
 //   BM_SelectReady/two, eight   channels of capacity 1, all full: select one, fill it again; ns per send and select
-//   BM_SelectParks              two tasks answer each other, each in a select over 2 channels of capacity 0; ns per
+//   BM_SelectParks              two tasks answer each other, each in a select over 2 channels of capacity 1; ns per
 //                               round trip
-//   BM_TimerStartStop           a select whose timer always loses to a channel; ns per select
+//   BM_TimerLoses/timers:0, 1, 8
+//                               two tasks answer each other, the asker in a select over the answer and that many timers
+//                               of an hour, which always lose; ns per round trip. What a timer costs to arm and disarm
+//                               is the difference of two of these over the timers between them
+//   BM_SleepMillion             1,000,000 tasks sleep once each, 0.2 to 0.4 s; CPU time in ns per task
 //   BM_Mutex/uncontended        lock and unlock by one task; ns per lock
 //   BM_Mutex/contended          8 tasks, nobody yields inside
 //   BM_Mutex/held_over_yield    8 tasks that yield inside
@@ -26,6 +30,7 @@
 #include <weft/wait_group.h>
 
 #include "bench_support.h"
+#include "cpu_time.h"
 
 namespace {
 
@@ -80,7 +85,8 @@ weft::task<> answer(items in, items never, items out) {
 }
 
 weft::task<int64_t> select_ping_pong(int64_t rounds) {
-  const items there(0), back(0), never(0);
+  // Not capacity 0: there the sends may come to do all the waiting, and the selects none.
+  const items there(1), back(1), never(1);
   weft::go(answer, there, never, back);
   int64_t value = 0;
   for (int64_t i = 0; i < rounds; ++i) {
@@ -98,28 +104,79 @@ void BM_SelectParks(benchmark::State& state) {
 }
 BENCHMARK(BM_SelectParks)->Apply(weft_bench::on_processors);
 
-weft::task<> feed(items out) {
-  bool open = true;
-  while (open) open = co_await out.send(1);
+weft::task<> echo(items in, items out) {
+  while (auto v = co_await in.receive()) require_sent(co_await out.send(*v + 1));
 }
 
-weft::task<int64_t> timer_loses(int64_t rounds) {
-  const items in(0);
-  weft::go(feed, in);
-  int64_t sum = 0;
+// There is room for the question, so the select parks before the answer comes, and its timers are armed. (With a peer
+// that sends all the time every other select would find a value at once.)
+template <int Timers>
+weft::task<int64_t> ask_beside_timers(int64_t rounds) {
+  const items there(1);
+  const items back(1);
+  weft::go(echo, there, back);
+  int64_t value = 0;
   for (int64_t i = 0; i < rounds; ++i) {
-    auto r = co_await weft::select(in.receive(), weft::sleep_for(1h));
-    sum += r.get<0>().value_or(0);
+    require_sent(co_await there.send(value));
+    if constexpr (Timers == 0) {
+      auto r = co_await weft::select(back.receive());
+      value = r.template get<0>().value_or(-1);
+    } else if constexpr (Timers == 1) {
+      auto r = co_await weft::select(back.receive(), weft::sleep_for(1h));
+      value = r.template get<0>().value_or(-1);
+    } else {
+      static_assert(Timers == 8);
+      auto r = co_await weft::select(back.receive(), weft::sleep_for(1h), weft::sleep_for(1h), weft::sleep_for(1h),
+                                     weft::sleep_for(1h), weft::sleep_for(1h), weft::sleep_for(1h), weft::sleep_for(1h),
+                                     weft::sleep_for(1h));
+      value = r.template get<0>().value_or(-1);
+    }
   }
-  in.close();
-  co_return sum;
+  there.close();
+  co_return value;
 }
 
-void BM_TimerStartStop(benchmark::State& state) {
+template <int Timers>
+void BM_TimerLoses(benchmark::State& state) {
   const int64_t rounds = 200'000;
-  weft_bench::run_batches(state, state.range(0), "ns/select", rounds, rounds, timer_loses, rounds);
+  weft_bench::run_batches(state, state.range(0), "ns/roundtrip", rounds, rounds, ask_beside_timers<Timers>, rounds);
 }
-BENCHMARK(BM_TimerStartStop)->Apply(weft_bench::on_processors);
+BENCHMARK(BM_TimerLoses<0>)->Name("BM_TimerLoses/timers:0")->Apply(weft_bench::on_processors);
+BENCHMARK(BM_TimerLoses<1>)->Name("BM_TimerLoses/timers:1")->Apply(weft_bench::on_processors);
+BENCHMARK(BM_TimerLoses<8>)->Name("BM_TimerLoses/timers:8")->Apply(weft_bench::on_processors);
+
+constexpr int64_t million = 1'000'000;
+
+weft::task<> sleep_once(int64_t i, std::atomic<int64_t>* slept, weft::wait_group* done) {
+  // Spread by Fibonacci hashing, so that a heap of timers has to work.
+  const auto hash = static_cast<int64_t>(static_cast<uint32_t>(i) * uint32_t{2'654'435'761});
+  if (co_await weft::sleep_for(200ms + std::chrono::nanoseconds((hash * 200'000'000) >> 32))) {
+    // relaxed: a plain count; the wait group orders it before the reader.
+    slept->fetch_add(1, std::memory_order_relaxed);
+  }
+  done->done();
+}
+
+weft::task<int64_t> sleep_by_million() {
+  std::atomic<int64_t> slept = 0;
+  weft::wait_group done;
+  done.add(million);
+  for (int64_t i = 0; i < million; ++i) weft::go(sleep_once, i, &slept, &done);
+  weft_bench::require(co_await done.wait(), "asked to stop");
+  co_return slept;
+}
+
+void BM_SleepMillion(benchmark::State& state) {
+  const auto rt = weft_bench::make_runtime(state.range(0));
+  double cpu = 0;
+  for (auto _ : state) {
+    const double before = weft_bench::cpu_ns();
+    weft_bench::require(rt->run(sleep_by_million) == million, "a sleep was cut short");
+    cpu += weft_bench::cpu_ns() - before;
+  }
+  state.counters["ns-cpu/task"] = cpu / static_cast<double>(million * state.iterations());
+}
+BENCHMARK(BM_SleepMillion)->Apply(weft_bench::on_processors);
 
 weft::task<> lock_often(weft::mutex* m, int64_t* count, int64_t rounds, bool yields, weft::wait_group* done) {
   for (int64_t i = 0; i < rounds; ++i) {

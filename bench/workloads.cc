@@ -19,6 +19,8 @@
 //   yield1000    the same with 1000 tasks
 //   parked       1,000,000 tasks that receive from one channel: growth of the resident set, bytes per task
 //
+// and those that workloads_channel.cc, workloads_lock.cc and workloads_timer.cc describe.
+//
 // As in the peers, started tasks prove that they ran by an addition to one shared atomic, and the counts of the
 // repeated workloads grow until a run lasts about half a second.
 #include <array>
@@ -28,6 +30,7 @@
 #include <cstdint>
 #include <memory>
 #include <numeric>
+#include <span>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -47,6 +50,7 @@
 #include "peers/fork_join_work.h"
 #include "peers/peer.h"
 #include "resident.h"
+#include "workloads.h"
 
 namespace {
 
@@ -332,6 +336,15 @@ double run_parked(weft::runtime& rt) {
   return static_cast<double>(after - before) / static_cast<double>(million);
 }
 
+// A workload of another file; null if there is none of that name.
+const weft_bench::workload* find_workload(const std::string& name) {
+  for (const auto& listed :
+       {weft_bench::channel_workloads(), weft_bench::lock_workloads(), weft_bench::timer_workloads()})
+    for (const weft_bench::workload& found : listed)
+      if (name == found.name) return &found;
+  return nullptr;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -371,6 +384,8 @@ int main(int argc, char** argv) {
     peer::report(args, run_yield(rt, 1000), "ns/yield");
   } else if (args.workload == "parked") {
     peer::report(args, run_parked(rt), "bytes/task");
+  } else if (const weft_bench::workload* found = find_workload(args.workload)) {
+    peer::report(args, found->run(rt), found->unit);
   } else {
     peer::fail("unknown workload " + args.workload);
   }

@@ -8,6 +8,13 @@
 //              fiber owns a touched stack, and a million of them would take several gigabytes
 //   yield2     2 fibers calling this_fiber::yield() in a loop, ns per yield (wall time / all yields)
 //   yield1000  the same with 1000 fibers
+//   chan128_4to4, chan128_4to1   4 producers, 4 consumers or one, buffered_channel(128), ns per item
+//   pipeline3    source, middle and sink with two buffered_channel(64) between them, ns per item
+//   mutex1       one fiber locks, adds one and unlocks a fibers::mutex, ns per lock
+//   mutex8       8 fibers do so with one mutex, and nobody yields inside, ns per lock
+//   mutexyield8  8 fibers, each yields while it holds the lock, ns per lock
+//
+// There are no select, no semaphore and no timers beside sleeps here, and a million sleepers would need as many stacks.
 //
 // 1 thread uses the round_robin scheduler, more threads use work_stealing (whose idle threads spin, its default).
 // Fibers start with launch::post on 16 KiB malloc'ed stacks; the default of 128 KiB would mostly measure the allocator.
@@ -182,6 +189,99 @@ double run_yield(std::uint64_t tasks) {
   return ns_per_round / static_cast<double>(tasks);
 }
 
+std::uint64_t sum_below(std::uint64_t count) { return count * (count - 1) / 2; }
+
+void join_all(std::vector<fibers::fiber>& started) {
+  for (fibers::fiber& fiber : started) {
+    fiber.join();
+  }
+}
+
+double run_stream(std::uint64_t producers, std::uint64_t consumers) {
+  return peer::ns_per_op([producers, consumers](std::uint64_t count) {
+    fibers::buffered_channel<std::uint64_t> channel(128);
+    std::atomic<std::uint64_t> sum{0};
+    std::vector<fibers::fiber> producing;
+    std::vector<fibers::fiber> consuming;
+    for (std::uint64_t first = 0; first < producers; ++first) {
+      producing.push_back(start([&channel, first, producers, count] {
+        for (std::uint64_t i = first; i < count; i += producers) {
+          channel.push(i);
+        }
+      }));
+    }
+    for (std::uint64_t i = 0; i < consumers; ++i) {
+      consuming.push_back(start([&channel, &sum] {
+        std::uint64_t mine = 0;
+        std::uint64_t item = 0;
+        while (channel.pop(item) == fibers::channel_op_status::success) {
+          mine += item;
+        }
+        // relaxed: a sum, read after the joins.
+        sum.fetch_add(mine, std::memory_order_relaxed);
+      }));
+    }
+    join_all(producing);
+    channel.close();
+    join_all(consuming);
+    peer::check(sum == sum_below(count), "chan128: wrong sum");
+  });
+}
+
+double run_pipeline3() {
+  return peer::ns_per_op([](std::uint64_t count) {
+    fibers::buffered_channel<std::uint64_t> first(64);
+    fibers::buffered_channel<std::uint64_t> second(64);
+    fibers::fiber source = start([&first, count] {
+      for (std::uint64_t i = 0; i < count; ++i) {
+        first.push(i);
+      }
+      first.close();
+    });
+    fibers::fiber middle = start([&first, &second] {
+      std::uint64_t item = 0;
+      while (first.pop(item) == fibers::channel_op_status::success) {
+        second.push(item + 1);
+      }
+      second.close();
+    });
+    std::uint64_t sum = 0;
+    fibers::fiber sink = start([&second, &sum] {
+      std::uint64_t item = 0;
+      while (second.pop(item) == fibers::channel_op_status::success) {
+        sum += item;
+      }
+    });
+    source.join();
+    middle.join();
+    sink.join();
+    peer::check(sum == sum_below(count) + count, "pipeline3: wrong sum");
+  });
+}
+
+/// Nanoseconds per lock when `tasks` fibers share one mutex.
+double run_mutex(std::uint64_t tasks, bool yields) {
+  const double ns_per_round = peer::ns_per_op([tasks, yields](std::uint64_t rounds) {
+    fibers::mutex mutex;
+    std::uint64_t sum = 0;
+    std::vector<fibers::fiber> started;
+    for (std::uint64_t i = 0; i < tasks; ++i) {
+      started.push_back(start([&mutex, &sum, rounds, yields] {
+        for (std::uint64_t round = 0; round < rounds; ++round) {
+          const std::lock_guard lock(mutex);
+          ++sum;
+          if (yields) {
+            boost::this_fiber::yield();
+          }
+        }
+      }));
+    }
+    join_all(started);
+    peer::check(sum == tasks * rounds, "mutex: wrong count");
+  });
+  return ns_per_round / static_cast<double>(tasks);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -202,6 +302,18 @@ int main(int argc, char** argv) {
     peer::report(args, run_yield(2), "ns/yield");
   } else if (args.workload == "yield1000") {
     peer::report(args, run_yield(1000), "ns/yield");
+  } else if (args.workload == "chan128_4to4") {
+    peer::report(args, run_stream(4, 4), "ns/item");
+  } else if (args.workload == "chan128_4to1") {
+    peer::report(args, run_stream(4, 1), "ns/item");
+  } else if (args.workload == "pipeline3") {
+    peer::report(args, run_pipeline3(), "ns/item");
+  } else if (args.workload == "mutex1") {
+    peer::report(args, run_mutex(1, false), "ns/lock");
+  } else if (args.workload == "mutex8") {
+    peer::report(args, run_mutex(8, false), "ns/lock");
+  } else if (args.workload == "mutexyield8") {
+    peer::report(args, run_mutex(8, true), "ns/lock");
   } else {
     peer::fail("unknown workload " + args.workload);
   }

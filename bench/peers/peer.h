@@ -21,9 +21,11 @@ struct arguments {
   bool peak_memory = false;  // the workload was named with the suffix _mem
 };
 
+/// Ends the program with status 2, without destructors: other threads of the runtime may be running.
 [[noreturn]] inline void fail(const std::string& message) {
   std::fprintf(stderr, "error: %s\n", message.c_str());
-  std::exit(2);
+  std::fflush(stderr);
+  std::_Exit(2);
 }
 
 inline arguments parse(int argc, char** argv) {

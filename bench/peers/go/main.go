@@ -10,6 +10,8 @@
 //	yield1000  the same with 1000 goroutines
 //	parked     1,000,000 goroutines blocked on one channel: growth of the resident set, bytes per task
 //
+// and, in sync.go, the workloads of select, streams, locks and timers.
+//
 // THREADS sets GOMAXPROCS. The garbage collector runs with its defaults.
 //
 // Build: GOTOOLCHAIN=local GOFLAGS=-mod=mod go build -o peer_go .      (or the CMake target peer_go)
@@ -256,7 +258,11 @@ func main() {
 	case "parked":
 		value, unit = runParked(), "bytes/task"
 	default:
-		fail("unknown workload " + workload)
+		found, ok := syncWorkloads[workload]
+		if !ok {
+			fail("unknown workload " + workload)
+		}
+		value, unit = found.run(), found.unit
 	}
 	fmt.Printf("%s %d %.2f %s\n", workload, threads, value, unit)
 }

@@ -10,10 +10,13 @@
 #include <cmath>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <weft/weft.h>
 
+#include "support/explored_protocol.h"
 #include "support/processors.h"
 
 namespace weft {
@@ -50,6 +53,75 @@ task<bool> one_is_always_ready(bool close_is_the_event) {
 TEST_P(GoSelectTest, ADefaultIsNotTakenWhileOneOfTwoIsAlwaysReady) {
   EXPECT_TRUE(run(one_is_always_ready, false));
   EXPECT_TRUE(run(one_is_always_ready, true));
+}
+
+// A receive as an arm of a select that, when it was tried and not ready, makes itself ready and then empties the other:
+// the worst that another thread could do between the tries of two arms.
+class contrary_receive {
+ public:
+  contrary_receive(channel<int> mine, channel<int> other)
+      : mine_(std::move(mine)), other_(std::move(other)), receive_(mine_.receive()) {}
+  bool arm_try() {
+    if (receive_.arm_try()) return true;
+    EXPECT_TRUE(mine_.try_send(1));
+    (void)other_.try_receive();
+    return false;
+  }
+  detail::spin_lock* arm_lock() noexcept { return receive_.arm_lock(); }
+  bool arm_poll(uintptr_t& woken) noexcept { return receive_.arm_poll(woken); }
+  bool arm_enqueue() noexcept { return receive_.arm_enqueue(); }
+  void arm_leave(detail::waiter_chain& woken) noexcept { receive_.arm_leave(woken); }
+  detail::waiter& arm_waiter() noexcept { return receive_.arm_waiter(); }
+  std::source_location arm_where() const noexcept { return receive_.arm_where(); }
+  std::optional<int> await_resume() noexcept { return receive_.await_resume(); }
+
+ private:
+  channel<int> mine_, other_;
+  detail::receive_awaiter<int> receive_;
+};
+
+// C11: whichever arm is tried first, at every moment from the first try on one of the two channels holds a value.
+TEST(GoSelectRaceTest, ADefaultIsNotTakenThoughEachArmIsEmptyWhenItIsTried) {
+  for (int round = 0; round < 20; ++round) {
+    const channel<int> first(1), second(1);
+    EXPECT_TRUE(try_select(contrary_receive(first, second), contrary_receive(second, first)));
+    EXPECT_EQ(first.size() + second.size(), 0u) << "one value was taken, and no more";
+  }
+}
+
+// C11, with a plain thread that looks, so that the two really run at the same time.
+TEST(GoSelectRaceTest, ADefaultIsNotTakenWhileAnotherThreadMakesOneReadyBeforeItEmptiesTheOther) {
+  constexpr int rounds = test::slow_build ? 2'000 : 20'000;
+  for (const bool close_is_the_event : {false, true}) {
+    struct pair {
+      channel<int> first{1}, second{1};
+    };
+    std::vector<pair> pairs(rounds);
+    for (const pair& p : pairs) ASSERT_TRUE(p.first.try_send(1));
+    std::atomic<int> turn = 0;
+    std::atomic<int> missed = 0;
+    std::jthread looker([&] {
+      for (int i = 0; i < rounds; ++i) {
+        const pair& p = pairs[static_cast<std::size_t>(i)];
+        while (turn.load() < 2 * i + 1) std::this_thread::yield();
+        if (!try_select(p.first.receive(), p.second.receive())) ++missed;
+        turn = 2 * i + 2;
+      }
+    });
+    for (int i = 0; i < rounds; ++i) {
+      const pair& p = pairs[static_cast<std::size_t>(i)];
+      turn = 2 * i + 1;
+      // Different delays, so that the looker is met at different places.
+      for (int k = i % 64; k > 0; --k) std::atomic_signal_fence(std::memory_order_seq_cst);
+      if (close_is_the_event)
+        p.second.close();
+      else
+        EXPECT_TRUE(p.second.try_send(1));
+      (void)p.first.try_receive();
+      while (turn.load() < 2 * i + 2) std::this_thread::yield();
+    }
+    EXPECT_EQ(missed, 0) << (close_is_the_event ? "close" : "send");
+  }
 }
 
 // C12

@@ -545,7 +545,7 @@ TEST_P(GoSelectTest, EveryWayToReceiveMeetsEveryWayToSend) {
 // C34: the queues' nodes lie in the selecting tasks, so there is nothing that could grow.
 TEST_P(GoSelectTest, AHundredThousandSelectsAllocateNothing) {
   const auto selects = [](int n) -> task<> {
-    channel<int> in(0), out(0), never(0);
+    channel<int> in(0), out(0), never(0), nobodys(0);
     const auto echo = [](channel<int> from, channel<int> to, channel<int> other) -> task<> {
       for (;;) {
         auto r = co_await select(from.receive(), other.receive());
@@ -561,7 +561,7 @@ TEST_P(GoSelectTest, AHundredThousandSelectsAllocateNothing) {
       EXPECT_EQ(r.index(), 0u);
       auto back = co_await select(never.receive(), out.receive());
       EXPECT_EQ(back.get<1>(), i);
-      EXPECT_FALSE(try_select(never.receive(), never.send(1)));
+      EXPECT_FALSE(try_select(nobodys.receive(), nobodys.send(1)));
     }
     in.close();
     const std::optional<int> end = co_await out.receive();
@@ -573,9 +573,12 @@ TEST_P(GoSelectTest, AHundredThousandSelectsAllocateNothing) {
     run(selects, times);
     return count.so_far();
   };
+  const auto stack_bytes = [&] { return runtime_access::sched(rt()).heap().figures().peak_stack_bytes; };
   counted_run(100);
   const uint64_t few = counted_run(100);
+  const uint64_t bytes_before = stack_bytes();
   const uint64_t many = counted_run(n);
+  EXPECT_EQ(stack_bytes(), bytes_before) << "nor do the stacks grow";
   // Whatever the channels, the tasks and the handle take, which is the same in both.
   EXPECT_LE(many, few + 16);
   EXPECT_LE(few, 64u);

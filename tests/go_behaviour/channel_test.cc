@@ -745,8 +745,8 @@ TEST(GoChannelParkTest, CloseWakesParkedSendersWithFalseAndKeepsWhatIsBuffered) 
     ASSERT_EQ(tasks_in_state(*rt, "select"), 1u);
     std::atomic<bool> thread_sent = true;
     {
-      std::jthread sender([&] { thread_sent = ch.blocking_send(99); });
       const int others = detail::blocked_plain_threads;
+      std::jthread sender([&] { thread_sent = ch.blocking_send(99); });
       test::eventually([&] { return detail::blocked_plain_threads > others || !thread_sent; });
       EXPECT_TRUE(ch.close());
     }

@@ -84,6 +84,7 @@ class fault_system final : public os::system {
     below_.release(address, bytes);
   }
 
+
   absl::Status start_thread(os::thread& out, void (*entry)(void*), void* argument, const char* name) noexcept override {
     if (fails(call::start_thread)) return injected("start_thread");
     return below_.start_thread(out, entry, argument, name);

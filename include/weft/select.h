@@ -264,8 +264,8 @@ auto select_first(Arms&&... arms) noexcept {
 
 /// Does one of the operations if that is possible at once; empty if none is ready. Never parks; any thread.
 ///
-/// Empty means that there was a moment at which none was ready: if at every moment one of the channels is, one is found.
-/// Cost: a lock for each arm that is tried; if none is ready, all of them once more, together.
+/// Empty means that there was a moment at which none was ready: if at every moment one of the channels is, one is
+/// found. Cost: a lock for each arm that is tried; if none is ready, all of them once more, together.
 template <class... Arms>
 auto try_select(Arms&&... arms) {
   detail::arm_set<detail::arm_order::random, std::remove_cvref_t<Arms>...> set(arms...);

@@ -1,9 +1,9 @@
 // The monitor (Go's sysmon): a thread without a processor that looks after the rest.
 //
 // Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes, fires
-// timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. Work that
-// sits behind an over-long resumption while all workers are busy goes to the global queue. The tick is 100 us after
-// something happened and doubles to 10 ms, or to 400 us while a worker sleeps: a strand in the run-next slot of a
+// timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. Work
+// that sits behind an over-long resumption while all workers are busy goes to the global queue. The tick is 100 us
+// after something happened and doubles to 10 ms, or to 400 us while a worker sleeps: a strand in the run-next slot of a
 // processor that computes is found by nobody else then. When all workers sleep for long the monitor sleeps too, until
 // one wakes.
 #include <cstdio>

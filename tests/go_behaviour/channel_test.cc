@@ -712,8 +712,8 @@ TEST(GoChannelCloseTest, OnlyTheFirstCloseIsTrue) {
   EXPECT_FALSE(ch.close());
 }
 
-// C24, C46: what Go makes a run-time panic, and what is no ordinary outcome here either, ends the process with a message
-// that says what was wrong. It is no exception: nobody could go on after it.
+// C24, C46: what Go makes a run-time panic, and what is no ordinary outcome here either, ends the process with a
+// message that says what was wrong. It is no exception: nobody could go on after it.
 TEST(GoChannelDeathTest, MisuseEndsTheProcessAndSaysWhatItWas) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(channel<int>().close(), "weft: .*close of a nil channel");
@@ -840,8 +840,8 @@ TEST_P(GoChannelTest, ACloseHappensBeforeAReceiveThatReportsIt) {
   }
 }
 
-// C44: with a capacity of C the k-th receive happens before the end of the (k+C)-th send; with 0, before that of its own
-// send. The sender overwrites what the receiver has read, without anything else between the two.
+// C44: with a capacity of C the k-th receive happens before the end of the (k+C)-th send; with 0, before that of its
+// own send. The sender overwrites what the receiver has read, without anything else between the two.
 TEST_P(GoChannelTest, AReceiveHappensBeforeTheEndOfTheSendThatItMadeRoomFor) {
   for (const std::size_t capacity : some_capacities) {
     constexpr std::size_t n = 500;

@@ -183,8 +183,8 @@ TEST_P(GoSchedulerTest, TasksWhoseOperationsAreAlwaysReadyLetOthersRun) {
   for (join_handle<void>& h : handles) h.get();
 }
 
-// T6: what is ready on the processor of a task that computes is run by another processor, wherever it lies: the first of
-// the two that the hog starts is displaced into the ring by the second, which lies in the run-next slot.
+// T6: what is ready on the processor of a task that computes is run by another processor, wherever it lies: the first
+// of the two that the hog starts is displaced into the ring by the second, which lies in the run-next slot.
 TEST_P(GoSchedulerTest, TasksBehindOneThatComputesRunOnAnotherProcessor) {
   if (GetParam() == 1) GTEST_SKIP() << "there is no other processor: the task that computes must yield";
   for (int i = 0; i < 20; ++i)
@@ -380,9 +380,9 @@ TEST(GoRunQueueTest, ConcurrentStealsLoseAndDoubleNothing) {
 
 task<int> one() { co_return 1; }
 
-// T12: one processor looks for work in all others. Each of those is held by a task that has made another one ready, which
-// nobody but a thief can run. That a pass is over the ring of processors from a random one, so that none comes twice, is
-// how search() is written.
+// T12: one processor looks for work in all others. Each of those is held by a task that has made another one ready,
+// which nobody but a thief can run. That a pass is over the ring of processors from a random one, so that none comes
+// twice, is how search() is written.
 TEST(GoSchedulerStealTest, ASearchComesToEveryProcessor) {
   for (const int n : {2, 3, 4, 5, 8, 13}) {
     const std::unique_ptr<runtime> rt = make_runtime(n);

@@ -1,5 +1,5 @@
-// What Go's tests ask of select, by the ids of their behaviours. Each runs with 1, 2 and 8 processors, or, where the test
-// must know who is parked, in a runtime that it drives itself.
+// What Go's tests ask of select, by the ids of their behaviours. Each runs with 1, 2 and 8 processors, or, where the
+// test must know who is parked, in a runtime that it drives itself.
 #include <weft/select.h>
 
 #include <gmock/gmock.h>

@@ -1,8 +1,8 @@
 // Runtimes for tests: with so many processors, or driven by the test itself; and waiting for what must come.
 //
-// With a seed (seed.h) the runtimes draw their random numbers from it, and those that are made with nothing but a number
-// of processors get constants of the scheduler from it too: run-next on or off, short slices, small budgets. What a test
-// expects must hold with all of them.
+// With a seed (seed.h) the runtimes draw their random numbers from it, and those that are made with nothing but a
+// number of processors get constants of the scheduler from it too: run-next on or off, short slices, small budgets.
+// What a test expects must hold with all of them.
 //
 // A test that is derived from processors_test runs once for each number of processors that it is instantiated with. A
 // test that needs to know what is parked uses a hosted runtime: after settle() nothing can go on without the test.

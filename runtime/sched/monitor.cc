@@ -101,8 +101,10 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
       if (now - last.since_ns >= over_long_ns) {
         if (!last.over_long) long_resumes_.add();
         last.over_long = true;
-        if (idle_workers() == 0 && processors_.size() > 1)
+        if (idle_workers() == 0 && processors_.size() > 1) {
           move_to_global_queue(*p, next == last.run_next ? next : nullptr, global_);
+          wake_one();  // a worker may have gone to sleep meanwhile
+        }
       }
       // It computes: what waits behind it should move.
       if (next != nullptr && next == last.run_next) work_waits = true;

@@ -186,7 +186,10 @@ void stop_registry::add_scope(processor& p, task_control* t) noexcept {
     spin_guard guard(p.scopes.lock);
     p.scopes.edges.push_back({scope, around});
     full = p.scopes.edges.size() >= p.scopes.prune_at;
-    if (sched_.prunes_scopes()) note(scope);
+    if (sched_.prunes_scopes()) {
+      note(scope);
+      note(around);  // the pruner does not know this edge, and this task may have ended before it looks
+    }
   }
   if (full) prune();
 }

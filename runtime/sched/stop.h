@@ -17,8 +17,8 @@
 //   T4; so no flag is set that was meant for the block's former task.
 //
 // Protocol [scope-prune], which forgets the edges of scopes without tasks, now and then:
-//   Starter: L1 as above (under the lock of its processor's edges: if a prune is on, note the scope). L2. N1 if a prune
-//            is on, note the child's scope.
+//   Starter: L1 as above (under the lock of its processor's edges: if a prune is on, note the scope and the one around
+//            it). L2. N1 if a prune is on, note the child's scope.
 //   Pruner:  Q1 the gate's `pruning`; heavy barrier. Q2 copy the edges. Q3 look at all tasks: the scopes that they
 //            belong to or are. Q4 add what was noted. Q5 a scope that is used makes the one around it used; forget the
 //            others. Q6 the gate opens.

@@ -858,7 +858,9 @@ TEST_P(GoChannelTest, AReceiveHappensBeforeTheEndOfTheSendThatItMadeRoomFor) {
       for (std::size_t k = 0; k < n; ++k) {
         const bool sent = co_await ch.send(1);
         EXPECT_TRUE(sent);
-        if (k >= capacity) EXPECT_EQ(data[k - capacity], static_cast<int>(k - capacity) + 1);
+        if (k >= capacity) {
+          EXPECT_EQ(data[k - capacity], static_cast<int>(k - capacity) + 1);
+        }
       }
     });
     receiver.get();

@@ -483,7 +483,9 @@ TEST_P(GoSchedulerTest, ThreadsMayEndWhileTasksAreListedAndTheRuntimeShutsDown) 
     while (!enough) {
       std::jthread([&] {
         join_handle<int> h = rt().spawn(one);
-        if (h.valid()) EXPECT_EQ(h.get(), 1);
+        if (h.valid()) {
+          EXPECT_EQ(h.get(), 1);
+        }
       }).join();
     }
   };

@@ -444,7 +444,9 @@ TEST_P(GoSelectTest, EveryOperandIsEvaluatedOnceWhetherChosenOrNot) {
       std::map<std::string, int> times;
       channel<int> ready(1);
       channel<int> idle(0);
-      if (!parks) EXPECT_TRUE(ready.try_send(1));
+      if (!parks) {
+        EXPECT_TRUE(ready.try_send(1));
+      }
       const auto named = [&](const char* what, channel<int> c) {
         ++times[what];
         return c;

@@ -263,10 +263,21 @@ auto select_first(Arms&&... arms) noexcept {
 }
 
 /// Does one of the operations if that is possible at once; empty if none is ready. Never parks; any thread.
+///
+/// Empty means that there was a moment at which none was ready: if at every moment one of the channels is, one is
+/// found. Cost: a lock for each arm that is tried; if none is ready, all of them once more, together.
 template <class... Arms>
 auto try_select(Arms&&... arms) {
   detail::arm_set<detail::arm_order::random, std::remove_cvref_t<Arms>...> set(arms...);
-  return set.take(set.attempt());
+  uint32_t winner = set.attempt();
+  if constexpr (sizeof...(Arms) > 1) {
+    if (winner == detail::select_core::open) {
+      std::array<detail::select_arm, sizeof...(Arms)> described;
+      set.describe(described);
+      winner = detail::try_together(described.data(), sizeof...(Arms), set.order());
+    }
+  }
+  return set.take(winner);
 }
 
 }  // namespace weft

@@ -63,8 +63,8 @@ std::vector<task_info> list_tasks(scheduler& s) {
     // relaxed: as above.
     if (at->kind.load(std::memory_order_relaxed) != strand_kind::task) return;
     auto* t = static_cast<task_control*>(at);
-    // relaxed: as above.
-    if (t->id.load(std::memory_order_relaxed) != 0) tasks.push_back(describe(s, t));
+    // acquire: pairs with E1 in task.cc, so that what a task did happened before a list without it.
+    if (t->id.load(std::memory_order_acquire) != 0) tasks.push_back(describe(s, t));
   });
   std::sort(tasks.begin(), tasks.end(), [](const task_info& a, const task_info& b) { return a.id < b.id; });
   return tasks;

@@ -1,10 +1,11 @@
 // The monitor (Go's sysmon): a thread without a processor that looks after the rest.
 //
 // Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes, fires
-// timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. The tick
-// is 100 us after something happened and doubles to 10 ms, or to 400 us while a worker sleeps: a strand in the run-next
-// slot of a processor that computes is found by nobody else then. When all workers sleep for long the monitor sleeps
-// too, until one wakes.
+// timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. Work
+// that sits behind an over-long resumption while all workers are busy goes to the global queue. The tick is 100 us
+// after something happened and doubles to 10 ms, or to 400 us while a worker sleeps: a strand in the run-next slot of a
+// processor that computes is found by nobody else then. When all workers sleep for long the monitor sleeps too, until
+// one wakes.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -21,6 +22,15 @@ constexpr int64_t longest_tick_ns = 10'000'000;
 constexpr int64_t longest_tick_beside_sleepers_ns = 400'000;
 constexpr int64_t over_long_ns = 10'000'000;
 constexpr int idle_ticks_before_sleep = 10;
+
+// Puts what waits behind a strand that computes into the global queue, where every processor looks now and then: while
+// all of them are busy none searches, so nobody would come to steal it.
+void move_to_global_queue(processor& p, strand* run_next, sched::global_queue& global) noexcept {
+  strand* taken[processor::ring_capacity];
+  if (const uint32_t n = p.ring.take_all(taken); n != 0) global.push(taken, n);
+  if (strand* first = p.mail.take_all(); first != nullptr) global.push_list(first);
+  if (run_next != nullptr && p.run_next.steal(run_next)) global.push(&run_next, 1);
+}
 }  // namespace
 
 void scheduler::monitor_entry(void* s) noexcept { static_cast<scheduler*>(s)->monitor_main(); }
@@ -92,9 +102,13 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
     if (end_gathering(*p, now, behind) && p->ring.size() != 0) work_waits = true;
     last.ring_end = p->ring.end();
     if (running != nullptr && dispatches == last.dispatches) {
-      if (!last.over_long && now - last.since_ns >= over_long_ns) {
+      if (now - last.since_ns >= over_long_ns) {
+        if (!last.over_long) long_resumes_.add();
         last.over_long = true;
-        long_resumes_.add();
+        if (idle_workers() == 0 && processors_.size() > 1) {
+          move_to_global_queue(*p, next == last.run_next ? next : nullptr, global_);
+          wake_one();  // a worker may have gone to sleep meanwhile
+        }
       }
       // It computes: what waits behind it should move.
       if (next != nullptr && next == last.run_next) work_waits = true;

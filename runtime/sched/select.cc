@@ -46,6 +46,19 @@ void set_winner(select_core& core, uint32_t arm) noexcept {
   core.winner.store(arm, std::memory_order_relaxed);
 }
 
+// All locks held: does the first arm in order that can be done and unlocks. open: none can, and the locks stay held.
+uint32_t poll_all(all_locks& locks, select_arm* arms, uint32_t count, const uint8_t* order) noexcept {
+  for (uint32_t i = 0; i < count; ++i) {
+    select_arm& arm = arms[order[i]];
+    uintptr_t woken = 0;
+    if (arm.lock == nullptr || !arm.does->poll(arm.object, woken)) continue;
+    locks.unlock();
+    if (woken != 0) wake(woken);
+    return order[i];
+  }
+  return select_core::open;
+}
+
 // [stop]: lock held.
 void stop_select(strand* s, waiter& w, biased_lock& lock) noexcept {
   uint32_t open = select_core::open;
@@ -91,13 +104,8 @@ std::coroutine_handle<> park_in_select(select_core& core, select_arm* arms, uint
     set_winner(core, select_core::stopped);
     return leaf;
   }
-  for (uint32_t i = 0; i < count; ++i) {
-    select_arm& arm = arms[order[i]];
-    uintptr_t woken = 0;
-    if (arm.lock == nullptr || !arm.does->poll(arm.object, woken)) continue;
-    locks.unlock();
-    if (woken != 0) wake(woken);
-    set_winner(core, order[i]);
+  if (const uint32_t ready = poll_all(locks, arms, count, order); ready != select_core::open) {
+    set_winner(core, ready);
     return leaf;
   }
   strand* s = detach(leaf);
@@ -129,6 +137,14 @@ std::coroutine_handle<> park_in_select(select_core& core, select_arm* arms, uint
   s->waiting.store(&core, std::memory_order_release);
   locks.unlock();
   return switch_away();
+}
+
+uint32_t try_together(select_arm* arms, uint32_t count, const uint8_t* order) noexcept {
+  all_locks locks(arms, count);
+  locks.lock();
+  const uint32_t ready = poll_all(locks, arms, count, order);
+  if (ready == select_core::open) locks.unlock();
+  return ready;
 }
 
 void leave_select(select_core& core, select_arm* arms, uint32_t count) noexcept {

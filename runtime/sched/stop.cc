@@ -124,15 +124,22 @@ bool still_works_for(const strand_to_stop& f) noexcept {
                            static_cast<fork_strand*>(f.s)->task.load(std::memory_order_relaxed) == f.task);
 }
 
-// T4, under the lock that it names. True: some had not been asked before.
+// What it starts from now on is stopped by L3. What it had started was so too, or is left to whoever set the flag.
+bool was_asked(const strand* s) noexcept {
+  // relaxed: once set it stays while the task lives.
+  return (s->stop.load(std::memory_order_relaxed) & stop_asked) != 0;
+}
+
+// T4, under the lock that it names. True: some had not been asked before, and may have started others meanwhile; also
+// those that have ended meanwhile.
 bool give_flags(std::span<const strand_to_stop> found) noexcept {
   bool fresh = false;
   stop_batch batch;
   for (const strand_to_stop& f : found) {
-    // relaxed: once set it stays while the task lives.
-    if (!still_works_for(f) || (f.s->stop.load(std::memory_order_relaxed) & stop_asked) != 0) continue;
+    const bool ended = !still_works_for(f);
+    if (!ended && was_asked(f.s)) continue;
     fresh = true;
-    batch.add(f.s);
+    if (!ended) batch.add(f.s);
   }
   batch.finish();
   return fresh;
@@ -143,7 +150,7 @@ template <class IsForked>
 void find_forks(scheduler& sched, std::vector<strand_to_stop>& found, IsForked&& id_of) noexcept {
   sched.heap().for_each_strand([&](strand* s) {
     // relaxed: ordered by the heavy barrier before this and the fence in run_fork().
-    if (s->kind.load(std::memory_order_relaxed) != strand_kind::fork) return;
+    if (s->kind.load(std::memory_order_relaxed) != strand_kind::fork || was_asked(s)) return;
     // relaxed: as above.
     task_control* t = static_cast<fork_strand*>(s)->task.load(std::memory_order_relaxed);
     if (const uint64_t id = id_of(t); id != 0) found.push_back({s, t, id});
@@ -180,7 +187,7 @@ void stop_registry::stop_inside(std::span<const uint64_t> scopes) noexcept {
       // acquire: the scope was written before the id.
       const uint64_t id = t->id.load(std::memory_order_acquire);
       if (id == 0 || !inside.contains(t->scope())) return;
-      found.push_back({t, t, id});
+      if (!was_asked(t)) found.push_back({t, t, id});
       if (t->has_forked()) forked.emplace(t, id);
     });
     if (!forked.empty())
@@ -217,7 +224,10 @@ void stop_registry::add_scope(processor& p, task_control* t) noexcept {
     spin_guard guard(p.scopes.lock);
     p.scopes.edges.push_back({scope, around});
     full = p.scopes.edges.size() >= p.scopes.prune_at;
-    if (sched_.prunes_scopes()) note(scope);
+    if (sched_.prunes_scopes()) {
+      note(scope);
+      note(around);  // the pruner does not know this edge, and this task may have ended before it looks
+    }
   }
   if (full) prune();
 }

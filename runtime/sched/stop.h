@@ -9,16 +9,17 @@
 //   Starter: L1 if this is the first task of its scope: an edge; the child's scope and id. L2 light barrier. L3 if the
 //            starter was asked to stop, so is the child. L4 make the child ready.
 //   Stopper: T1 the task's own flag, as in [stop]. T2 `stop_pass`; heavy barrier. T3 collect the scopes inside, then
-//            the strands of tasks in these scopes. T4 under pass_mutex_: those that still are get their flag. T5 if
-//            there was a new one, again from T2: its own starter may have gone between T3 and T4.
+//            the strands of tasks in these scopes that have no flag yet. T4 under pass_mutex_: those that still are
+//            get theirs. T5 if there was one, again from T2: it may have started others between T3 and T4, also if it
+//            has ended since.
 //   Ender:   E1 the task's id = 0. E2 light barrier. E3 if there is a stop pass, wait for pass_mutex_ once. E4 the
 //            block may be used again.
 //   Either L3 sees the flag, or T2 makes L1 visible to T3. Either E3 waits until T4 is over, or T2 makes E1 visible to
 //   T4; so no flag is set that was meant for the block's former task.
 //
 // Protocol [scope-prune], which forgets the edges of scopes without tasks, now and then:
-//   Starter: L1 as above (under the lock of its processor's edges: if a prune is on, note the scope). L2. N1 if a prune
-//            is on, note the child's scope.
+//   Starter: L1 as above (under the lock of its processor's edges: if a prune is on, note the scope and the one around
+//            it). L2. N1 if a prune is on, note the child's scope.
 //   Pruner:  Q1 the gate's `pruning`; heavy barrier. Q2 copy the edges. Q3 look at all tasks: the scopes that they
 //            belong to or are. Q4 add what was noted. Q5 a scope that is used makes the one around it used; forget the
 //            others. Q6 the gate opens.

@@ -142,8 +142,8 @@ WEFT_INLINE void publish_task(task_control* t, void* root_frame, const void* sta
 }
 
 WEFT_NOINLINE uint64_t refuse_task(scheduler& s, processor* p, task_control* t, void* root_frame) noexcept {
-  // relaxed: E1 of [stop-scope].
-  t->id.store(0, std::memory_order_relaxed);
+  // release: E1 of [stop-scope]; pairs with list_tasks(): who finds the task gone sees what it did.
+  t->id.store(0, std::memory_order_release);
   s.left_registry();
   destroy_unstarted(t, root_frame);
   s.count_finished(p);
@@ -267,8 +267,8 @@ WEFT_NOINLINE std::coroutine_handle<> finish_unawaited(processor& p, task_contro
   uintptr_t word = t->join_word.load(std::memory_order_acquire);
   if (word == join_detached && t->outcome == task_outcome::error) [[unlikely]]
     s.report_unhandled(*t->error_slot(), t);
-  // relaxed: E1 of [stop-scope].
-  t->id.store(0, std::memory_order_relaxed);
+  // release: E1 of [stop-scope]; pairs with list_tasks(): who finds the task gone sees what it did.
+  t->id.store(0, std::memory_order_release);
   s.left_registry();
   unload();
   for (;;) {
@@ -302,8 +302,8 @@ WEFT_NOINLINE std::coroutine_handle<> finish_unawaited(processor& p, task_contro
 std::coroutine_handle<> finish_awaited(processor& p, task_control* t, waiter* w) noexcept {
   const uintptr_t who = w->who;
   auto* joiner = reinterpret_cast<strand*>(who);
-  // relaxed: E1 of [stop-scope].
-  t->id.store(0, std::memory_order_relaxed);
+  // release: E1 of [stop-scope]; pairs with list_tasks(): who finds the task gone sees what it did.
+  t->id.store(0, std::memory_order_release);
   p.sched.left_registry();
   // release: publishes the outcome to the handle. See [join-word].
   t->join_word.store(join_done, std::memory_order_release);

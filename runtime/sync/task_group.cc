@@ -5,6 +5,8 @@
 // Locks: the group's before those under which members wait, never the other way round.
 #include <weft/task_group.h>
 
+#include <algorithm>
+
 #include "sched/scheduler.h"
 
 namespace weft {
@@ -13,7 +15,8 @@ using detail::group_member;
 using detail::spin_guard;
 using detail::task_control;
 
-task_group::task_group(group_options options) noexcept : limited_(options.limit != 0), slots_(options.limit) {
+task_group::task_group(group_options options) noexcept
+    : limited_(options.limit != 0), slots_(std::max(options.limit, 0)) {
   WEFT_CHECK(options.limit >= 0, "weft::task_group: limit must be 0 (none) or more");
 }
 

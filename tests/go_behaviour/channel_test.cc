@@ -1,7 +1,8 @@
 // Channels behave as Go's: the behaviours that chan_test.go and test/chan define, by id.
 //
 // Where C++ differs from Go by design: a send on a closed channel returns false instead of panicking, and so does a
-// second close; a non-blocking operation is try_send or try_receive, not a select with a default.
+// second close; a non-blocking operation is try_send or try_receive, not a select with a default. docs/go_behaviour.md
+// lists every id.
 //
 // "It parks" is shown with a hosted runtime: after settle() whatever can go on has gone on, so a task that has not
 // ended is parked, and the registry says where.
@@ -25,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "sched/scheduler.h"
 #include "support/processors.h"
 
 namespace weft {
@@ -653,6 +655,215 @@ TEST_P(GoChannelTest, AClosedEmptyChannelIsReadyForEveryReceiveAndStaysSoAfterFa
         EXPECT_EQ(ch.size(), 0u);
       }
     });
+  }
+}
+
+// C22: the select forms are tested with select.
+TEST(GoChannelParkTest, TheNilChannelParksItsSendersAndReceiversUntilAStop) {
+  const std::unique_ptr<runtime> rt = make_runtime(0);
+  const channel<int> nil;
+  join_handle<std::optional<int>> receiver = rt->spawn(receive_one, nil);
+  join_handle<bool> sender = rt->spawn(send_one, nil, 1);
+  settle(*rt);
+  EXPECT_EQ(tasks_in_state(*rt, "chan receive (nil chan)"), 1u);
+  EXPECT_EQ(tasks_in_state(*rt, "chan send (nil chan)"), 1u);
+  EXPECT_FALSE(nil.try_send(1));
+  const try_result<int> r = nil.try_receive();
+  EXPECT_TRUE(!r && !r.closed());
+  settle(*rt);
+  EXPECT_FALSE(receiver.done() || sender.done());
+  receiver.request_stop();
+  sender.request_stop();
+  settle(*rt);
+  ASSERT_TRUE(receiver.done() && sender.done());
+  EXPECT_FALSE(receiver.get());
+  EXPECT_FALSE(sender.get());
+}
+
+// C23, where Go panics: false, and the value is destroyed. The select forms are tested with select.
+TEST_P(GoChannelTest, ASendOnAClosedChannelIsRefused) {
+  for (const std::size_t capacity : some_capacities) {
+    channel<std::shared_ptr<int>> ch(capacity);
+    EXPECT_TRUE(ch.close());
+    const auto value = std::make_shared<int>(1);
+    run([&]() -> task<> {
+      for (int i = 0; i < 3; ++i) {
+        const bool sent = co_await ch.send(value);
+        EXPECT_FALSE(sent);
+        EXPECT_FALSE(ch.try_send(value));
+      }
+    });
+    EXPECT_FALSE(ch.blocking_send(value));
+    EXPECT_EQ(value.use_count(), 1);
+    EXPECT_EQ(ch.size(), 0u);
+  }
+}
+
+// C24: a second close, where Go panics, is false and changes nothing.
+TEST(GoChannelCloseTest, OnlyTheFirstCloseIsTrue) {
+  channel<int> ch(2);
+  EXPECT_TRUE(ch.try_send(1));
+  EXPECT_FALSE(ch.closed());
+  EXPECT_TRUE(ch.close());
+  EXPECT_FALSE(ch.close());
+  EXPECT_TRUE(ch.closed());
+  EXPECT_EQ(*ch.try_receive(), 1);
+  EXPECT_TRUE(ch.try_receive().closed());
+  EXPECT_FALSE(ch.close());
+}
+
+// C24, C46: what Go makes a run-time panic, and what is no ordinary outcome here either, ends the process with a
+// message that says what was wrong. It is no exception: nobody could go on after it.
+TEST(GoChannelDeathTest, MisuseEndsTheProcessAndSaysWhatItWas) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(channel<int>().close(), "weft: .*close of a nil channel");
+  EXPECT_DEATH(send_only<int>().close(), "weft: .*close of a nil channel");
+  EXPECT_DEATH(channel<int>(static_cast<std::size_t>(-1)), "weft: .*the capacity of a channel is too large");
+  EXPECT_DEATH(make_runtime(1)->run([]() -> task<> {
+    channel<int>().close();
+    co_return;
+  }),
+               "weft: .*close of a nil channel");
+}
+
+// C43: senders that are parked when the channel is closed, of every kind: a task, a task in a select, a plain thread.
+TEST(GoChannelParkTest, CloseWakesParkedSendersWithFalseAndKeepsWhatIsBuffered) {
+  for (const std::size_t capacity : some_capacities) {
+    const std::unique_ptr<runtime> rt = make_runtime(0);
+    channel<int> ch(capacity);
+    const channel<int> idle(0);
+    for (std::size_t i = 0; i < capacity; ++i) ASSERT_TRUE(ch.try_send(static_cast<int>(i)));
+    std::vector<join_handle<bool>> senders;
+    for (int i = 0; i < 3; ++i) senders.push_back(rt->spawn(send_one, ch, 99));
+    senders.push_back(rt->spawn([&]() -> task<bool> {
+      auto r = co_await select(idle.receive(), ch.send(99));
+      EXPECT_EQ(r.index(), 1u);
+      co_return r.get<1>();
+    }));
+    settle(*rt);
+    ASSERT_EQ(tasks_in_state(*rt, "chan send"), 3u);
+    ASSERT_EQ(tasks_in_state(*rt, "select"), 1u);
+    std::atomic<bool> thread_sent = true;
+    {
+      const int others = detail::blocked_plain_threads;
+      std::jthread sender([&] { thread_sent = ch.blocking_send(99); });
+      test::eventually([&] { return detail::blocked_plain_threads > others || !thread_sent; });
+      EXPECT_TRUE(ch.close());
+    }
+    EXPECT_FALSE(thread_sent);
+    settle(*rt);
+    for (join_handle<bool>& h : senders) {
+      ASSERT_TRUE(h.done());
+      EXPECT_FALSE(h.get());
+    }
+    for (std::size_t i = 0; i < capacity; ++i) EXPECT_EQ(*ch.try_receive(), static_cast<int>(i));
+    EXPECT_TRUE(ch.try_receive().closed());
+  }
+}
+
+// C43, C6: the close races with those who come, and everybody is told.
+task<int> send_until_refused(channel<int> ch) {
+  int sent = 0;
+  while (co_await ch.send(1)) ++sent;
+  co_return sent;
+}
+task<int> receive_until_closed(channel<int> ch) {
+  int got = 0;
+  while (co_await ch.receive()) ++got;
+  co_return got;
+}
+TEST_P(GoChannelTest, ACloseAmidSendersAndReceiversReachesThemAllAndNoSentValueIsLost) {
+  for (int round = 0; round < 40; ++round) {
+    channel<int> ch(some_capacities[static_cast<std::size_t>(round) % 6]);
+    std::vector<join_handle<int>> senders, receivers;
+    for (int i = 0; i < 3; ++i) senders.push_back(rt().spawn(send_until_refused, ch));
+    for (int i = 0; i < 3; ++i) receivers.push_back(rt().spawn(receive_until_closed, ch));
+    for (int i = 0; i < round % 8; ++i) std::this_thread::yield();
+    EXPECT_TRUE(ch.close());
+    int sent = 0, got = 0;
+    for (join_handle<int>& h : senders) sent += h.get();
+    for (join_handle<int>& h : receivers) got += h.get();
+    EXPECT_EQ(sent, got);
+  }
+}
+
+// C44: the four rules of Go's memory model. The data beside the channel is ordinary memory, so ThreadSanitizer sees
+// whether an order is promised, whatever the hardware would have done.
+TEST_P(GoChannelTest, ASendHappensBeforeTheReceiveThatReturnsItsValue) {
+  for (const std::size_t capacity : some_capacities) {
+    constexpr int n = 500;
+    std::vector<int> data(n);
+    const auto writer = [&data](channel<int> ch) -> task<> {
+      for (int i = 0; i < n; ++i) {
+        data[static_cast<std::size_t>(i)] = i + 1;
+        const bool sent = co_await ch.send(i);
+        EXPECT_TRUE(sent);
+      }
+      ch.close();
+    };
+    channel<int> ch(capacity);
+    join_handle<void> h = rt().spawn(writer, ch);
+    rt().run([&]() -> task<> {
+      while (const std::optional<int> i = co_await ch.receive()) EXPECT_EQ(data[static_cast<std::size_t>(*i)], *i + 1);
+    });
+    h.get();
+    // Once more to a plain thread.
+    channel<int> other(capacity);
+    std::fill(data.begin(), data.end(), 0);
+    h = rt().spawn(writer, other);
+    while (const std::optional<int> i = other.blocking_receive()) EXPECT_EQ(data[static_cast<std::size_t>(*i)], *i + 1);
+    h.get();
+  }
+}
+
+// C44
+TEST_P(GoChannelTest, ACloseHappensBeforeAReceiveThatReportsIt) {
+  for (int round = 0; round < 100; ++round) {
+    channel<int> ch(some_capacities[static_cast<std::size_t>(round) % 6]);
+    int data = 0;
+    join_handle<void> h = rt().spawn([&data, ch]() -> task<> {
+      data = 1;
+      ch.close();
+      co_return;
+    });
+    if (round % 2 == 0) {
+      rt().run([&]() -> task<> {
+        const std::optional<int> v = co_await ch.receive();
+        EXPECT_FALSE(v);
+        EXPECT_EQ(data, 1);
+      });
+    } else {
+      test::eventually([&] { return ch.try_receive().closed(); });
+      EXPECT_EQ(data, 1);
+    }
+    h.get();
+  }
+}
+
+// C44: with a capacity of C the k-th receive happens before the end of the (k+C)-th send; with 0, before that of its
+// own send. The sender overwrites what the receiver has read, without anything else between the two.
+TEST_P(GoChannelTest, AReceiveHappensBeforeTheEndOfTheSendThatItMadeRoomFor) {
+  for (const std::size_t capacity : some_capacities) {
+    constexpr std::size_t n = 500;
+    std::vector<int> data(n);
+    channel<int> ch(capacity);
+    join_handle<void> receiver = rt().spawn([&data, ch]() -> task<> {
+      for (std::size_t k = 0; k < n; ++k) {
+        data[k] = static_cast<int>(k) + 1;
+        const std::optional<int> v = co_await ch.receive();
+        EXPECT_TRUE(v);
+      }
+    });
+    rt().run([&]() -> task<> {
+      for (std::size_t k = 0; k < n; ++k) {
+        const bool sent = co_await ch.send(1);
+        EXPECT_TRUE(sent);
+        if (k >= capacity) {
+          EXPECT_EQ(data[k - capacity], static_cast<int>(k - capacity) + 1);
+        }
+      }
+    });
+    receiver.get();
   }
 }
 

@@ -28,7 +28,8 @@ using namespace std::chrono_literals;
 class GoContextTest : public test::processors_test {};
 INSTANTIATE_TEST_SUITE_P(With, GoContextTest, test::some_processors(), test::processors_name);
 
-// A runtime that the test drives: after settle() nothing can go on without it.
+// A runtime that the test drives: after settle() nothing can go on without it. Declared after what its tasks use, which
+// its end lets run to theirs.
 struct hosted {
   hosted() {
     options opts;
@@ -49,8 +50,8 @@ task<> until_stopped(std::atomic<int>& stopped) {
 
 // X1: nobody stops what nobody was asked to stop.
 TEST(GoContextTest1, ATaskIsNotStoppedByItself) {
-  hosted h;
   std::atomic<int> stopped = 0;
+  hosted h;
   const auto a = h.rt->spawn(until_stopped, std::ref(stopped));
   h.settle();
   EXPECT_FALSE(a.done());
@@ -59,8 +60,8 @@ TEST(GoContextTest1, ATaskIsNotStoppedByItself) {
 
 // X2: a stop that is asked for again does nothing more.
 TEST(GoContextTest1, AStopCountsOnce) {
-  hosted h;
   std::atomic<int> stopped = 0;
+  hosted h;
   auto a = h.rt->spawn(until_stopped, std::ref(stopped));
   h.settle();
   for (int i = 0; i < 3; ++i) a.request_stop();
@@ -89,8 +90,8 @@ task<> tree(int depth, bool joinable, std::atomic<int>& stopped) {
 // X3: a stop reaches all that a task started, and what that started, with handles or without.
 TEST(GoContextTest1, AStopReachesAllDescendants) {
   for (const bool joinable : {false, true}) {
-    hosted h;
     std::atomic<int> stopped = 0;
+    hosted h;
     auto root = h.rt->spawn(tree, 5, joinable, std::ref(stopped));
     const auto other = h.rt->spawn(until_stopped, std::ref(stopped));
     h.settle();
@@ -115,8 +116,8 @@ task<> generation(int more, bool joinable, std::atomic<int>& stopped) {
 }
 TEST(GoContextTest1, AStopReachesPastTasksThatHaveEnded) {
   for (const bool joinable : {false, true}) {
-    hosted h;
     std::atomic<int> stopped = 0;
+    hosted h;
     auto root = h.rt->spawn([&]() -> task<> {
       go(generation, 6, joinable, std::ref(stopped));
       (void)spawn(generation, 6, joinable, std::ref(stopped));
@@ -133,8 +134,8 @@ TEST(GoContextTest1, AStopReachesPastTasksThatHaveEnded) {
 
 // X4: a child that is stopped leaves its starter and its siblings alone.
 TEST(GoContextTest1, AStopGoesDownOnly) {
-  hosted h;
   std::atomic<int> stopped = 0;
+  hosted h;
   join_handle<void> child;
   const auto parent = h.rt->spawn([&]() -> task<> {
     child = spawn(tree, 2, true, std::ref(stopped));
@@ -367,8 +368,8 @@ TEST(GoContextTest1, AForeignTokenStopsATaskAndAllBelow) {
 
 // X13: what runs in shielded() is not reached, nor what it starts; the stop comes afterwards.
 TEST(GoContextTest1, ShieldedTasksAndTheirChildrenGoOn) {
-  hosted h;
   std::atomic<int> stopped = 0;
+  hosted h;
   bool after = false;
   auto a = h.rt->spawn([&]() -> task<> {
     co_await shielded([&]() -> task<> {
@@ -412,8 +413,8 @@ TEST(GoContextTest1, ATokenUnderAShieldIsAskedAfterwards) {
 
 // What a member of a group or a task with a deadline leaves behind is asked to stop with it.
 TEST(GoContextTest1, WhatIsLeftBehindIsStoppedAtTheEnd) {
-  hosted h;
   std::atomic<int> stopped = 0;
+  hosted h;
   const auto leave = [](std::atomic<int>& s) -> task<> {
     go(until_stopped, std::ref(s));
     co_return;

@@ -81,6 +81,46 @@ TEST_P(GoSchedulerTest, AYieldLetsTheOtherReadyTasksRun) {
   EXPECT_EQ(turn, 0);
 }
 
+// Holds its processor: no co_await until `condition()`. The thread gives way, so that more processors than the machine
+// has can be held.
+template <class Condition>
+void hold_processor(Condition condition) {
+  while (!condition()) std::this_thread::yield();
+}
+
+// T3: as many tasks as processors, each of which holds its processor until its turn comes. They get on only if all run
+// at the same time, wherever they were started.
+TEST_P(GoSchedulerTest, AsManyTasksAsProcessorsRunAtTheSameTime) {
+  const int parties = GetParam();
+  const auto busy_pass_turn = [parties](std::atomic<int>& turn, int mine) -> task<> {
+    for (int i = 0; i < 20; ++i) {
+      hold_processor([&] { return turn == mine; });
+      turn = (mine + 1) % parties;
+    }
+    co_return;
+  };
+  for (const bool load : {false, true}) {
+    std::atomic<bool> enough = false;
+    std::vector<join_handle<void>> others;
+    if (load)
+      for (int i = 0; i < 4 * parties; ++i)
+        others.push_back(rt().spawn([&enough]() -> task<> {
+          while (!enough) co_await yield();
+        }));
+    std::atomic<int> turn = 0;
+    rt().run([&]() -> task<> {
+      std::vector<join_handle<void>> handles;
+      for (int i = 0; i < parties; ++i) handles.push_back(spawn(busy_pass_turn, std::ref(turn), i));
+      for (join_handle<void>& h : handles) co_await h;
+    });
+    EXPECT_EQ(turn, 0);
+    enough = true;
+    for (join_handle<void>& h : others) h.get();
+  }
+}
+
+// T4: tasks are not bound to threads, so there is no such case; T13: nor can they be.
+
 task<> ping_pong(channel<int> in, channel<int> out, std::atomic<int64_t>& count, const std::atomic<bool>& enough) {
   bool open = true;
   while (open && !enough) {
@@ -111,6 +151,79 @@ task<> until_a_timer_fires() {
 
 // T5
 TEST_P(GoSchedulerTest, ATimerFiresAlthoughTwoTasksPingPongWithoutPause) { run(until_a_timer_fires); }
+
+// T6: there is no pre-emption, but operations that never wait are counted, and after a number of them comes a yield.
+TEST_P(GoSchedulerTest, TasksWhoseOperationsAreAlwaysReadyLetOthersRun) {
+  std::atomic<bool> enough = false;
+  std::atomic<int> running = 0;
+  semaphore permits(100);
+  const auto always_ready = [&](int kind) -> task<> {
+    channel<int> ch(1);
+    ++running;
+    while (!enough) {
+      if (kind == 0) {
+        (void)co_await ch.send(1);
+        (void)co_await ch.receive();
+      } else if (kind == 1) {
+        (void)co_await select(ch.send(1), ch.receive());
+      } else {
+        const permit p = co_await permits.acquire(1);
+      }
+    }
+  };
+  std::vector<join_handle<void>> handles;
+  const int all = 3 * GetParam();
+  for (int i = 0; i < all; ++i) handles.push_back(rt().spawn(always_ready, i % 3));
+  // Each processor has three of them: all run, and so does one that comes later.
+  eventually([&] { return running == all; });
+  rt().run([&]() -> task<> {
+    enough = true;
+    co_return;
+  });
+  for (join_handle<void>& h : handles) h.get();
+}
+
+// T6: what is ready on the processor of a task that computes is run by another processor, wherever it lies: the first
+// of the two that the hog starts is displaced into the ring by the second, which lies in the run-next slot.
+TEST_P(GoSchedulerTest, TasksBehindOneThatComputesRunOnAnotherProcessor) {
+  if (GetParam() == 1) GTEST_SKIP() << "there is no other processor: the task that computes must yield";
+  for (int i = 0; i < 20; ++i)
+    rt().run([]() -> task<> {
+      std::atomic<int> ran = 0;
+      const auto counts = [](std::atomic<int>& n) -> task<> {
+        ++n;
+        co_return;
+      };
+      join_handle<void> one = spawn(counts, std::ref(ran));
+      join_handle<void> other = spawn(counts, std::ref(ran));
+      hold_processor([&] { return ran == 2; });
+      co_await one;
+      co_await other;
+    });
+}
+
+// T7: what looks at all tasks, or stops them, waits for none of them; one that computes sees its stop when it asks.
+TEST_P(GoSchedulerTest, ATaskThatComputesHoldsUpNoListingAndNoStop) {
+  std::atomic<bool> computes = false;
+  std::atomic<bool> listed = false;
+  channel<int> ch(0);
+  join_handle<void> parked = rt().spawn(receive_for_ever, ch);
+  eventually([&] { return tasks_in_state(rt(), "chan receive") == 1; });
+  join_handle<bool> busy = rt().spawn([&]() -> task<bool> {
+    computes = true;
+    hold_processor([] { return this_task::stop_requested(); });
+    co_return listed.load();
+  });
+  eventually([&] { return computes.load(); });
+  EXPECT_EQ(rt().tasks().size(), 2u);
+  EXPECT_EQ(tasks_in_state(rt(), "running"), 1u);
+  EXPECT_NE(rt().dump().find("running"), std::string::npos);
+  parked.request_stop();
+  listed = true;
+  busy.request_stop();
+  EXPECT_TRUE(busy.get());
+  parked.get();
+}
 
 // T8
 TEST(GoSchedulerHostedTest, TheNumberOfTasksIsTheNumberInTheDump) {
@@ -267,9 +380,33 @@ TEST(GoRunQueueTest, ConcurrentStealsLoseAndDoubleNothing) {
 
 task<int> one() { co_return 1; }
 
-// T12: a searcher goes round all processors from a random one. One driver, one task in each processor's mail: all of
-// them are found, whatever the number of processors is.
-TEST(GoSchedulerStealTest, ASearchVisitsEveryProcessorOncePerPass) {
+// T12: one processor looks for work in all others. Each of those is held by a task that has made another one ready,
+// which nobody but a thief can run. That a pass is over the ring of processors from a random one, so that none comes
+// twice, is how search() is written.
+TEST(GoSchedulerStealTest, ASearchComesToEveryProcessor) {
+  for (const int n : {2, 3, 4, 5, 8, 13}) {
+    const std::unique_ptr<runtime> rt = make_runtime(n);
+    std::atomic<int> held = 0;
+    std::atomic<int> ran = 0;
+    std::vector<join_handle<void>> holders;
+    for (int i = 0; i < n - 1; ++i)
+      holders.push_back(rt->spawn([&, n]() -> task<> {
+        ++held;
+        hold_processor([&] { return held == n - 1; });  // each has a processor of its own
+        go([&ran]() -> task<> {
+          ++ran;
+          co_return;
+        });
+        hold_processor([&] { return ran == n - 1; });
+        co_return;
+      }));
+    for (join_handle<void>& h : holders) h.get();
+    EXPECT_EQ(ran, n - 1);
+  }
+}
+
+// T12: and the driver of one processor finds what was sent to any of them.
+TEST(GoSchedulerStealTest, WhatWasSentToAnyProcessorIsFound) {
   for (int n = 1; n <= 32; ++n) {
     options opts;
     opts.processors = n;
@@ -280,6 +417,32 @@ TEST(GoSchedulerStealTest, ASearchVisitsEveryProcessorOncePerPass) {
     EXPECT_EQ(runtime_access::sched(*rt).drive_some(driver, 1000), static_cast<std::size_t>(n));
     for (join_handle<int>& h : handles) EXPECT_TRUE(h.done());
   }
+}
+
+// T14: a task that comes back from a blocking call gets a turn among tasks that never wait.
+TEST_P(GoSchedulerTest, AfterABlockingCallATaskIsScheduledAmongBusyOnes) {
+  std::atomic<bool> enough = false;
+  std::vector<join_handle<void>> busy;
+  for (int i = 0; i < 2 * GetParam(); ++i)
+    busy.push_back(rt().spawn([&]() -> task<> {
+      channel<int> ch(1);
+      while (!enough) {
+        (void)co_await ch.send(1);
+        (void)co_await ch.receive();
+      }
+    }));
+  rt().run([]() -> task<> {
+    for (const auto length : {10us, 100us, 1000us})
+      for (int i = 0; i < 5; ++i) {
+        const int n = co_await blocking([length] {
+          std::this_thread::sleep_for(length);
+          return 1;
+        });
+        EXPECT_EQ(n, 1);
+      }
+  });
+  enough = true;
+  for (join_handle<void>& h : busy) h.get();
 }
 
 task<bool> sleep_so_long(std::chrono::nanoseconds d) { co_return co_await sleep_for(d); }
@@ -311,6 +474,73 @@ TEST(GoSchedulerManyProcessorsTest, AThousandAndTwentyFourProcessorsCanBeConfigu
   const std::unique_ptr<runtime> rt = make_runtime(1024);
   EXPECT_EQ(rt->processors(), 1024);
   EXPECT_EQ(rt->run(fib, 15), 610);
+}
+
+// T18: threads that use the runtime end while all its tasks are listed, and while it shuts down.
+TEST_P(GoSchedulerTest, ThreadsMayEndWhileTasksAreListedAndTheRuntimeShutsDown) {
+  std::atomic<bool> enough = false;
+  const auto come_and_go = [&] {
+    while (!enough) {
+      std::jthread([&] {
+        join_handle<int> h = rt().spawn(one);
+        if (h.valid()) {
+          EXPECT_EQ(h.get(), 1);
+        }
+      }).join();
+    }
+  };
+  {
+    std::jthread first(come_and_go);
+    std::jthread second(come_and_go);
+    for (int i = 0; i < 50; ++i) {
+      EXPECT_LE(rt().tasks().size(), 2u);
+      static_cast<void>(rt().dump());
+    }
+    EXPECT_TRUE(rt().shutdown(10s).clean());
+    enough = true;
+  }
+}
+
+// T19: Go may go straight on with the waiter. Here what is handed over is the permit, always, and the releaser goes on
+// until it waits; if it yields, the waiter runs first.
+TEST_P(GoSchedulerTest, AReleaseHandsThePermitToTheWaiter) {
+  constexpr int rounds = 10000;
+  rt().run([one_processor = GetParam() == 1]() -> task<> {
+    semaphore sem(1);
+    int ran = 0;  // guarded by sem
+    const auto waits = [](semaphore& s, int& count) -> task<> {
+      for (int i = 0; i < rounds; ++i) {
+        permit p = co_await s.acquire(1);
+        ++count;
+        p.release();
+        co_await yield();
+      }
+    };
+    permit mine = co_await sem.acquire(1);
+    join_handle<void> waiter = spawn(waits, std::ref(sem), std::ref(ran));
+    int ran_first = 0;
+    int handed = 0;
+    for (int i = 0; i < rounds; ++i) {
+      while (sem.try_acquire(1).has_value()) co_await yield();  // cannot be: it is held
+      // Only a waiter that has queued up can be handed anything.
+      for (int k = 0; k < 3; ++k) co_await yield();
+      const int before = ran;
+      mine.release();
+      if (!sem.try_acquire(1)) ++handed;
+      co_await yield();
+      mine = co_await sem.acquire(1);
+      if (ran == before + 1) ++ran_first;
+      if (ran == rounds) break;
+    }
+    mine.release();
+    co_await waiter;
+    if (one_processor) {
+      EXPECT_GE(handed, rounds * 2 / 3);
+      EXPECT_GE(ran_first, rounds * 2 / 3);
+    } else {
+      EXPECT_GT(ran_first, 0);
+    }
+  });
 }
 
 // --- deadlock --------------------------------------------------------------------------------------------------------

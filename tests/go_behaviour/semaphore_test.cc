@@ -9,19 +9,24 @@
 #include <weft/weft.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <random>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "support/manual_clock.h"
 #include "support/processors.h"
 
 namespace weft {
 namespace {
 
+using namespace std::chrono_literals;
 using test::make_runtime;
 using test::processors_test;
 using test::settle;
@@ -206,6 +211,131 @@ TEST(GoSemaphoreParkTest, WaitersAreGrantedInTheOrderOfTheirArrival) {
   settle(*rt);
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(sem.available(), 10);
+}
+
+// S4, with a time limit, as Go's test has it.
+TEST(GoSemaphoreParkTest, AnAcquireThatIsGivenUpInTimeTakesNothing) {
+  test::manual_clock clock;
+  os::seams seams = os::seams::real();
+  seams.time = &clock;
+  options opts;
+  opts.processors = 0;
+  const std::unique_ptr<runtime> rt = *runtime_access::create(opts, seams, detail::drive::host);
+  semaphore sem(2);
+  const permit held = *sem.try_acquire(2);
+  join_handle<bool> by_timeout = rt->spawn([&]() -> task<bool> {
+    const auto got = co_await with_timeout(10ms, acquire, std::ref(sem), 1);
+    co_return got.has_value();
+  });
+  join_handle<std::size_t> by_select = rt->spawn([&]() -> task<std::size_t> {
+    auto r = co_await select(sem.acquire(1), sleep_for(10ms));
+    co_return r.index();
+  });
+  settle(*rt);
+  EXPECT_FALSE(by_timeout.done() || by_select.done());
+  clock.advance(10'000'000);
+  settle(*rt);
+  ASSERT_TRUE(by_timeout.done() && by_select.done());
+  EXPECT_FALSE(by_timeout.get());
+  EXPECT_EQ(by_select.get(), 1u);
+  EXPECT_EQ(sem.available(), 0);
+}
+
+// S7
+TEST(GoSemaphoreParkTest, ALargeHeadThatIsStoppedLetsThoseBehindItThatFitThrough) {
+  const std::unique_ptr<runtime> rt = make_runtime(0);
+  semaphore sem(10);
+  const permit held = *sem.try_acquire(7);
+  join_handle<permit> large = rt->spawn(acquire, std::ref(sem), 9);
+  settle(*rt);
+  std::vector<join_handle<permit>> small;
+  for (const int64_t count : {1, 2, 1}) {
+    small.push_back(rt->spawn(acquire, std::ref(sem), count));
+    settle(*rt);
+  }
+  for (join_handle<permit>& h : small) EXPECT_FALSE(h.done()) << "the large one is before it";
+  large.request_stop();
+  settle(*rt);
+  ASSERT_TRUE(large.done());
+  EXPECT_FALSE(large.get());
+  EXPECT_TRUE(small[0].done() && small[1].done()) << "3 are free";
+  EXPECT_FALSE(small[2].done());
+  EXPECT_EQ(sem.available(), 0);
+  small[0].get().release();
+  settle(*rt);
+  ASSERT_TRUE(small[2].done());
+  EXPECT_TRUE(small[2].get());
+}
+
+// S8: the stop comes before the permits, though the task has not run between the two.
+TEST(GoSemaphoreParkTest, AnAcquireThatWasStoppedBeforePermitsCameFailsAndTakesNone) {
+  const std::unique_ptr<runtime> rt = make_runtime(0);
+  semaphore sem(1);
+  permit held = *sem.try_acquire(1);
+  join_handle<permit> waits = rt->spawn(acquire, std::ref(sem), 1);
+  join_handle<permit> behind = rt->spawn(acquire, std::ref(sem), 1);
+  settle(*rt);
+  waits.request_stop();
+  held.release();
+  settle(*rt);
+  ASSERT_TRUE(waits.done() && behind.done());
+  EXPECT_FALSE(waits.get());
+  EXPECT_TRUE(behind.get()) << "it went to the next one";
+  EXPECT_EQ(sem.available(), 1);
+}
+
+// S8, the other way round, where Go gives the permits back: they were granted before the stop, so they are kept.
+TEST(GoSemaphoreParkTest, PermitsThatCameBeforeTheStopAreKept) {
+  const std::unique_ptr<runtime> rt = make_runtime(0);
+  semaphore sem(1);
+  permit held = *sem.try_acquire(1);
+  join_handle<permit> waits = rt->spawn(acquire, std::ref(sem), 1);
+  settle(*rt);
+  held.release();
+  waits.request_stop();
+  settle(*rt);
+  ASSERT_TRUE(waits.done());
+  EXPECT_TRUE(waits.get());
+  EXPECT_EQ(sem.available(), 1);
+}
+
+// S8: stops race with releases; whoever fails took nothing.
+TEST_P(GoSemaphoreTest, StopsThatRaceWithReleasesConserveThePermits) {
+  constexpr int64_t total = 3;
+  semaphore sem(total);
+  for (int round = 0; round < 200; ++round) {
+    permit held = *sem.try_acquire(total);
+    std::vector<join_handle<permit>> waiting;
+    for (const int64_t count : {3, 1, 2, 1, 4}) waiting.push_back(rt().spawn(acquire, std::ref(sem), count));
+    std::jthread releaser([p = std::move(held)]() mutable { p.release(); });
+    for (join_handle<permit>& h : waiting) h.request_stop();
+    for (join_handle<permit>& h : waiting) {
+      const permit p = h.get();
+      EXPECT_NE(p.count(), 4) << "more than there are";
+    }
+    releaser.join();
+    ASSERT_EQ(sem.available(), total) << "round " << round;
+  }
+}
+
+// S9
+TEST_P(GoSemaphoreTest, AnAcquireOfAStoppedTaskFailsAtOnceThoughPermitsAreFree) {
+  semaphore sem(2);
+  channel<int> stopped(0);
+  join_handle<int> h = rt().spawn([&]() -> task<int> {
+    (void)co_await stopped.receive();  // ends by the stop
+    EXPECT_TRUE(this_task::stop_requested());
+    int failures = 0;
+    for (const int64_t count : {1, 2, 3}) {
+      const permit p = co_await sem.acquire(count);
+      failures += p ? 0 : 1;
+    }
+    EXPECT_TRUE(sem.try_acquire(1)) << "trying is no wait, so a stop is nothing to it";
+    co_return failures;
+  });
+  h.request_stop();
+  EXPECT_EQ(h.get(), 3);
+  EXPECT_EQ(sem.available(), 2);
 }
 
 }  // namespace

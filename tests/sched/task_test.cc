@@ -6,10 +6,8 @@
 #include <weft/weft.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <functional>
 #include <memory>
-#include <new>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -18,34 +16,8 @@
 #include <variant>
 #include <vector>
 
+#include "support/count_allocations.h"
 #include "support/processors.h"
-
-namespace {
-
-// What operator new was asked for while `counting` is set, by any thread.
-std::atomic<bool> counting{false};
-std::atomic<uint64_t> allocations{0};
-
-[[maybe_unused]] void* allocate(std::size_t bytes, std::size_t alignment) {
-  if (counting) ++allocations;
-  void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-}  // namespace
-
-// The sanitizers bring allocators of their own, and report a mixture; there the count stays zero.
-#if !WEFT_ASAN && !WEFT_TSAN
-void* operator new(std::size_t bytes) { return allocate(bytes, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  return allocate(bytes, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-#endif
 
 namespace weft {
 namespace {
@@ -584,15 +556,13 @@ task<> start_batches(int batches) {
 
 TEST_P(TaskTest, AMillionGoesInSteadyStateAllocateNothing) {
   run(start_batches, 100);
-  allocations = 0;
-  counting = true;
+  const test::count_allocations count;
   run(start_batches, 1000);
-  counting = false;
   if (GetParam() == 1) {
-    EXPECT_EQ(allocations, 0u);
+    EXPECT_EQ(count.so_far(), 0u);
   } else {
     // The first time that so many blocks are on their way between processors, there may be a new chunk for them.
-    EXPECT_LE(allocations, 16u);
+    EXPECT_LE(count.so_far(), 16u);
   }
 }
 

@@ -12,7 +12,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <string>
 
@@ -20,17 +19,9 @@
 #include <weft/detail/config.h>
 
 #include "support/explore.h"
+#include "support/seed.h"
 
 namespace weft::test {
-
-/// Sanitizers make an execution many times as expensive, and find nothing here that the explorer does not.
-inline constexpr bool slow_build = WEFT_ASAN || WEFT_TSAN;
-
-/// The number that decides every random choice of a test: WEFT_SEED, or `otherwise`.
-inline uint64_t seed_or(uint64_t otherwise) {
-  const char* given = std::getenv("WEFT_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : otherwise;
-}
 
 /// Explores `setup` with that many preemptions, and at random beyond them. It must not fail.
 inline void passes(int preemptions, int64_t random_executions, const std::function<void(execution&)>& setup) {

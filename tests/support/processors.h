@@ -1,5 +1,9 @@
 // Runtimes for tests: with so many processors, or driven by the test itself; and waiting for what must come.
 //
+// With a seed (seed.h) the runtimes draw their random numbers from it, and those that are made with nothing but a
+// number of processors get constants of the scheduler from it too: run-next on or off, short slices, small budgets.
+// What a test expects must hold with all of them.
+//
 // A test that is derived from processors_test runs once for each number of processors that it is instantiated with. A
 // test that needs to know what is parked uses a hosted runtime: after settle() nothing can go on without the test.
 #pragma once
@@ -9,10 +13,15 @@
 #include <weft/runtime.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -20,12 +29,43 @@
 #include <vector>
 
 #include "api/runtime.h"
+#include "base/fast_random.h"
+#include "os/random.h"
+#include "support/seed.h"
 
 namespace weft::test {
 
+/// Constants that a seed chooses: the default of each, or one that makes what is rare frequent.
+inline scheduling_options scheduling_of(uint64_t seed) {
+  base::fast_random random(seed);
+  const auto one_of = [&random](auto... values) {
+    const std::array all{values...};
+    return all[random.below(static_cast<uint32_t>(all.size()))];
+  };
+  scheduling_options rules;
+  rules.run_next = one_of(true, true, false);
+  rules.run_next_in_a_row = one_of(61, 61, 7, 2, 1);
+  rules.global_queue_interval = one_of(61, 61, 3, 1);
+  rules.budget = one_of(128, 128, 16, 2, 1);
+  rules.search_passes = one_of(4, 2, 1);
+  rules.run_next_steal_delay = std::chrono::nanoseconds(one_of(3000, 3000, 0));
+  rules.idle_spin = std::chrono::nanoseconds(one_of(20000, 20000, 0));
+  return rules;
+}
+
+/// The real world, but for the random numbers if the test has a seed.
+inline os::seams seeded_seams() {
+  os::seams seams = os::seams::real();
+  // Never destroyed: a runtime whose handles outlive it is kept, and its seams with it.
+  static auto& sources = *new std::deque<os::seeded_random>;
+  if (const std::optional<uint64_t> seed = running_seed::get()) seams.random = &sources.emplace_back(*seed);
+  return seams;
+}
+
 /// A runtime with these options; the test program ends if there is none.
 inline std::unique_ptr<runtime> make_runtime(const options& opts) {
-  absl::StatusOr<std::unique_ptr<runtime>> rt = runtime::create(opts);
+  absl::StatusOr<std::unique_ptr<runtime>> rt =
+      runtime_access::create(opts, seeded_seams(), opts.processors == 0 ? detail::drive::host : detail::drive::threads);
   if (!rt.ok()) {
     ADD_FAILURE() << rt.status();
     std::abort();
@@ -37,6 +77,8 @@ inline std::unique_ptr<runtime> make_runtime(const options& opts) {
 inline std::unique_ptr<runtime> make_runtime(int processors) {
   options opts;
   opts.processors = processors;
+  if (const std::optional<uint64_t> seed = running_seed::get(); seed && processors != 0)
+    opts.scheduling = scheduling_of(*seed);
   return make_runtime(opts);
 }
 

@@ -255,6 +255,7 @@ class checker {
 
   std::vector<finding> run() {
     read_layers();
+    read_tests();
     for (const auto& file : files_) check_file(file);
     std::ranges::sort(findings_, {}, [](const finding& f) { return std::tie(f.path, f.line, f.message); });
     return std::move(findings_);
@@ -271,6 +272,7 @@ class checker {
 
   void check_file(const source_file& file) {
     check_known(file);
+    if (file.kind == file_kind::prose && file.path.starts_with("docs/")) check_named_tests(file);
     if (file.kind == file_kind::unknown || file.kind == file_kind::prose) return;
     check_purpose(file);
     check_layout(file);
@@ -350,6 +352,52 @@ class checker {
       if (folder.empty()) break;
     }
     report(file.path, 0, "no CMakeLists.txt lists this file");
+  }
+
+  // tests: what a page says that a test shows, a test of that name must be there to show.
+  void check_named_tests(const source_file& file) {
+    for (std::size_t i = 0; i < file.lines.size(); ++i) {
+      std::string_view text = file.lines[i].raw;
+      for (auto open = text.find('`'); open != std::string_view::npos; open = text.find('`')) {
+        const auto close = text.find('`', open + 1);
+        if (close == std::string_view::npos) break;
+        const std::string_view name = text.substr(open + 1, close - open - 1);
+        if (looks_like_a_test(name) && !tests_.contains(name))
+          report(file.path, i + 1, "names the test " + std::string(name) + ", which is not in tests/");
+        text.remove_prefix(close + 1);
+      }
+    }
+  }
+
+  // Two words joined by a dot, the first of which ends as our suites do: "Test", or "Test1" and so on.
+  static bool looks_like_a_test(std::string_view name) {
+    const auto dot = name.find('.');
+    if (dot == std::string_view::npos || !std::ranges::all_of(name.substr(dot + 1), is_word)) return false;
+    std::string_view suite = name.substr(0, dot);
+    while (!suite.empty() && std::isdigit(static_cast<unsigned char>(suite.back())) != 0) suite.remove_suffix(1);
+    return suite.ends_with("Test") && std::ranges::all_of(suite, is_word);
+  }
+
+  // The names of all tests, as "Suite.Test".
+  void read_tests() {
+    for (const auto& file : files_) {
+      if (file.kind != file_kind::cxx || !file.path.starts_with("tests/")) continue;
+      for (std::size_t i = 0; i < file.lines.size(); ++i) {
+        std::string text = file.lines[i].code;
+        const auto open = text.starts_with("TEST(")                                    ? 5
+                          : text.starts_with("TEST_P(") || text.starts_with("TEST_F(") ? 7
+                                                                                       : 0;
+        if (open == 0) continue;
+        // A long one goes on in the next line.
+        if (text.find(')') == std::string::npos && i + 1 < file.lines.size()) text += file.lines[i + 1].code;
+        const auto comma = text.find(',');
+        const auto close = text.find(')');
+        if (comma == std::string::npos || close == std::string::npos || close < comma) continue;
+        const std::string_view all = text;
+        tests_.insert(std::string(trim(all.substr(open, comma - open))) + '.' +
+                      std::string(trim(all.substr(comma + 1, close - comma - 1))));
+      }
+    }
   }
 
   // order: a reason stands beside every memory order.
@@ -545,6 +593,7 @@ class checker {
   fs::path root_;
   std::vector<source_file> files_;
   layer_table layers_;
+  std::set<std::string, std::less<>> tests_;
   std::vector<finding> findings_;
 };
 

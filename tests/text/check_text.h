@@ -6,6 +6,7 @@
 //   layers    runtime/LAYERS lists every public header; no include points to a higher layer, only the layer os
 //             includes system headers, and nobody outside runtime/ and tests/ includes what is not installed
 //   lists     every .cc file is named in a CMakeLists.txt; every file is of a kind that is known here
+//   tests     every test that a page in docs/ names, `Suite.Test` in backquotes, is written in tests/
 //   layout    120 columns, no tabs, no trailing space, and no TODO that does not ask (who? what?)
 //
 // The rules look at text, with strings and comments told apart from code; they do not parse C++.

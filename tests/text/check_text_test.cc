@@ -159,6 +159,17 @@ TEST_F(CheckTextTest, LayersListsEachHeaderOnceAndNoneThatIsGone) {
                                    HasSubstr("runtime/LAYERS:3: task.h is listed twice")));
 }
 
+TEST_F(CheckTextTest, TestsThatThePagesNameAreThere) {
+  write("tests/CMakeLists.txt", "# Tests of the list.\nweft_test(list_test FILES list_test.cc)\n");
+  write("tests/list_test.cc",
+        "// What a list does.\nTEST(ListTest, IsEmptyAtFirst) {}\nTEST_P(ListTest2,\n       Grows) {}\n");
+  write("docs/list.md",
+        "| it is empty | `ListTest.IsEmptyAtFirst` |\n| it grows | `ListTest2.Grows`, `ListTest.Shrinks` |\n"
+        "`list_test.cc`, `x.y`, `Test`, a ` alone, and no code: ListTest.Sings\n");
+  write("README.md", "`ListTest.Flies` is no page of docs/\n");
+  EXPECT_THAT(found(), ElementsAre(HasSubstr("docs/list.md:2: names the test ListTest.Shrinks")));
+}
+
 TEST_F(CheckTextTest, LayoutIsReported) {
   write("runtime/sched/wide.h", "// A line that is too wide.\n//" + std::string(119, 'x') + "\n\tint a;\nint b; \n");
   EXPECT_THAT(found(), ElementsAre(HasSubstr("wide.h:2: line of 121 columns"), HasSubstr("wide.h:3: tab"),

@@ -68,6 +68,11 @@ struct select_core : waiter {
 std::coroutine_handle<> park_in_select(select_core& core, select_arm* arms, uint32_t count, const uint8_t* order,
                                        std::coroutine_handle<> leaf, std::source_location where) noexcept;
 
+/// For a try: looks at all arms at one moment, and does the first in order that can be done. open: none could.
+///
+/// Arms that are tried one by one may each be not ready at its turn although at every moment one of them was.
+uint32_t try_together(select_arm* arms, uint32_t count, const uint8_t* order) noexcept;
+
 /// X5.
 void leave_select(select_core& core, select_arm* arms, uint32_t count) noexcept;
 

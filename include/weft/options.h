@@ -33,8 +33,9 @@ struct scheduling_options {
   int budget = 128;                ///< operations that never parked before a task must yield; 1 to 1000000
   int search_passes = 4;           ///< passes over all other processors before an idle worker sleeps; 1 to 1000
   std::chrono::nanoseconds run_next_steal_delay{3000};  ///< how long run-next must stay untouched before it is taken
-  int gather_above = 40;  ///< percent of its time that a processor waits for locks of another before the tasks of both are
-                          ///< brought together on one; 1 to 1000, above 100: never
+  /// Percent of its time that a processor waits for locks which another one had, before the tasks of both are brought
+  /// together on one (runtime/sched/gather.cc); 1 to 1000, above 100: never.
+  int gather_above = 40;
   std::chrono::nanoseconds idle_spin{20000};  ///< how long an idle worker searches before it sleeps; 0 to 1 s
 };
 

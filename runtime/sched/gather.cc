@@ -13,8 +13,15 @@
 //   64 ms.
 //   It ends at the monitor's next tick (at most 400 us) when a strand has waited in the ring since the last one, or the
 //   processor has not dispatched anything since: then there is more work than one processor reaches soon.
-//   Forks may be stolen at all times, and timers are watched by the monitor.
-// All of it is bookkeeping with relaxed atomics: a wrong guess costs time, never correctness.
+//   Forks may be stolen and due timers fired at all times.
+// Nearly all of it is bookkeeping with relaxed atomics: a wrong guess costs time, never correctness. But what is mailed
+// to a processor that gathers is taken by nobody else, so its own worker has to be awake.
+//
+// Protocol [gathered-mail]:
+//   Sender:   G1 push; full fence; if `gathers`, wake the processor's own worker, else any ([wake]).
+//   Retreat:  G2 gathers = true; full fence; wake the processor's own worker.
+//   Either G1 sees G2, or the worker that G2 wakes finds what G1 pushed. A worker that is about to sleep finds it in L3
+//   of [wake], or is on the idle list by then, where both look.
 #include <algorithm>
 
 #include "sched/worker.h"
@@ -22,8 +29,8 @@
 namespace weft::detail {
 
 namespace {
-// Crossings in a window. Waits are measured in a window after one in which crossings were at most this far apart, and in
-// one of so many, since looking at the clock costs more than a lock that stayed.
+// Crossings in a window. Waits are measured in a window after one in which crossings were at most this far apart, and
+// in one of so many, since looking at the clock costs more than a lock that stayed.
 constexpr uint32_t crossings_in_window = 32;
 constexpr uint64_t often_ticks = crossings_in_window * 262'144;
 constexpr uint32_t windows_between = 4;
@@ -92,28 +99,23 @@ void scheduler::retreat(processor& p) noexcept {
   const int64_t length = to.gathering_ns.load(std::memory_order_relaxed);
   const int64_t quiet = now - to.gathering_end_ns.load(std::memory_order_relaxed);
   const int64_t next = quiet < 2 * length ? std::min(2 * length, longest_gathering_ns) : first_gathering_ns;
+  // relaxed: as above.
   to.gathering_ns.store(next, std::memory_order_relaxed);
   to.gathering_end_ns.store(now + next, std::memory_order_relaxed);
   to.gathers.store(true, std::memory_order_relaxed);
-  bool any = false;
-  const auto give = [&](strand* s) {
-    to.mail.push(s);
-    any = true;
-  };
-  while (strand* s = p.ring.pop()) give(s);
-  if (strand* s = p.run_next.take()) give(s);
+  while (strand* s = p.ring.pop()) to.mail.push(s);
+  if (strand* s = p.run_next.take()) to.mail.push(s);
   for (strand* s = p.mail.take_all(); s != nullptr;) {
     strand* following = s->next;
-    give(s);
+    to.mail.push(s);
     s = following;
   }
-  if (any) wake_driver_of(to);
+  std_atomics::fence_seq_cst();  // G2
+  wake_driver_of(to);
 }
 
-// For mail that only this processor takes. Either its worker is found on the idle list, or it finds the mail in L3 of
-// [wake], which it looks for after it joined the list.
+// After a fence, for mail that only this processor takes.
 void scheduler::wake_driver_of(processor& p) noexcept {
-  std_atomics::light_barrier();
   worker* asleep = nullptr;
   {
     spin_guard guard(idle_lock_);
@@ -134,6 +136,7 @@ bool scheduler::end_gathering(processor& p, int64_t now, bool behind) noexcept {
   if (!p.gathers.load(std::memory_order_relaxed)) return false;
   if (!behind && now < p.gathering_end_ns.load(std::memory_order_relaxed)) return false;
   p.gathering_end_ns.store(now, std::memory_order_relaxed);
+  // relaxed: as above.
   if (behind) p.gathering_ns.store(0, std::memory_order_relaxed);
   p.gathers.store(false, std::memory_order_relaxed);
   return true;

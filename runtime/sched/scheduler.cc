@@ -213,9 +213,15 @@ void scheduler::ready_all(strand* first, uint32_t count) noexcept {
 void scheduler::ready_from_outside(strand* s) noexcept {
   // relaxed: spreads the load; any processor will do.
   const uint32_t i = processors_.size() == 1 ? 0 : next_mail_.fetch_add(1, std::memory_order_relaxed);
-  processors_[i % processors_.size()]->mail.push(s);
+  processor& p = *processors_[i % processors_.size()];
+  p.mail.push(s);
   if (how_ == drive::threads) {
-    wake_one();
+    std_atomics::fence_seq_cst();  // G1 of [gathered-mail]
+    // relaxed: after the fence.
+    if (p.gathers.load(std::memory_order_relaxed))
+      wake_driver_of(p);
+    else
+      wake_one();
   } else {
     rearm_wake_fd();
   }

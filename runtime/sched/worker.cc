@@ -208,8 +208,8 @@ bool scheduler::steal_from(processor& p, processor& victim, bool last_pass, work
     return true;
   }
   // relaxed: see gather.cc.
-  if (victim.gathers.load(std::memory_order_relaxed)) return false;
-  if (victim.ring.size() != 0) {
+  const bool keeps_its_own = victim.gathers.load(std::memory_order_relaxed);
+  if (!keeps_its_own && victim.ring.size() != 0) {
     strand* taken[processor::ring_capacity];
     const uint32_t n = victim.ring.steal(taken);
     if (n != 0) {
@@ -220,7 +220,7 @@ bool scheduler::steal_from(processor& p, processor& victim, bool last_pass, work
       return true;
     }
   }
-  if (!victim.mail.empty() && take_mail(p, victim.mail, out)) return true;
+  if (!keeps_its_own && !victim.mail.empty() && take_mail(p, victim.mail, out)) return true;
   if (!last_pass) return false;
   // relaxed: a hint; the lock in fire_timers() decides.
   const int64_t timer = victim.next_timer_ns.load(std::memory_order_relaxed);
@@ -235,7 +235,7 @@ bool scheduler::steal_from(processor& p, processor& victim, bool last_pass, work
       }
     }
   }
-  return steal_run_next(p, victim, out);
+  return !keeps_its_own && steal_run_next(p, victim, out);
 }
 
 bool scheduler::take_mail(processor& p, sched::inbox<strand>& mail, work& out) noexcept {

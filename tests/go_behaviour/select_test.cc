@@ -76,7 +76,7 @@ class contrary_receive {
     (void)other_.try_receive();
     return false;
   }
-  detail::spin_lock* arm_lock() noexcept { return receive_.arm_lock(); }
+  detail::biased_lock* arm_lock() noexcept { return receive_.arm_lock(); }
   bool arm_poll(uintptr_t& woken) noexcept { return receive_.arm_poll(woken); }
   bool arm_enqueue() noexcept { return receive_.arm_enqueue(); }
   void arm_leave(detail::waiter_chain& woken) noexcept { receive_.arm_leave(woken); }

@@ -63,8 +63,9 @@ struct std_atomics {
     return membarrier_granted.load(std::memory_order_relaxed);
   }
 
-  /// How often in a row a processor takes a biased_lock before it is its own: at first, and once it was lost. Then it has
-  /// to have cost about as much as taking the bias away does (8 us against 5 ns), so the loss is at most a factor of 2.
+  /// How often in a row a processor takes a biased_lock before it is its own: at first, and once it was lost. Then it
+  /// has to have cost about as much as taking the bias away does (8 us against 5 ns), so the loss is at most a factor
+  /// of 2.
   static constexpr uint32_t first_bias_streak = 64;
   static constexpr uint32_t bias_streak_growth = 8;
   static constexpr uint32_t most_bias_streak = 4096;

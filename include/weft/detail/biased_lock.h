@@ -7,7 +7,8 @@
 //
 // Protocol [bias], an asymmetric Dekker handshake. Each processor has a list of the locks that it is inside of (a
 // bias_owner), like a hazard pointer.
-//   Owner:   B1 if bias is its own: B2 put the lock into its list. B3 compiler barrier. B4 if bias is its own still, the
+//   Owner:   B1 if bias is its own: B2 put the lock into its list. B3 compiler barrier. B4 if bias is its own still,
+//   the
 //            lock is held. Else take it out of the list (release), and the long way. B5 unlock: take it out (release).
 //   Others:  L1 word: free -> {own, held}. L2 if bias is another's: bias = none; heavy barrier; wait until that one's
 //            list does not have the lock (acquire). Now the lock is held. L3 if word had been its own before, often

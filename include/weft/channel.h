@@ -1,6 +1,8 @@
 // channel<T>: values from task to task, in order, with a bound.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <coroutine>
 #include <cstddef>
@@ -8,11 +10,15 @@
 #include <new>
 #include <optional>
 #include <source_location>
+#include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <weft/detail/channel_core.h>
 #include <weft/detail/check.h>
+#include <weft/task.h>
+#include <weft/this_task.h>
 
 namespace weft {
 
@@ -294,6 +300,23 @@ class [[nodiscard]] receive_awaiter {
   receive_waiter<T> waiter_;
 };
 
+/// Whom the operations of a batch have served, to be woken when the lock is let go.
+class served_waiters {
+ public:
+  bool full() const noexcept { return count_ == who_.size(); }
+  void operator()(uintptr_t who = 0) const noexcept {
+    if (who != 0) who_[count_++] = who;
+  }
+  void wake_all() const noexcept {
+    for (std::size_t i = 0; i < count_; ++i) wake(who_[i]);
+  }
+
+ private:
+  // As the callback that channel_ops takes it is const.
+  mutable std::array<uintptr_t, 64> who_;
+  mutable std::size_t count_ = 0;
+};
+
 /// A counted reference to a channel's state, and the operations; the public types choose which of them to show.
 template <class T>
 class channel_ref {
@@ -367,6 +390,70 @@ class channel_ref {
     return std::move(w.value);
   }
 
+  /// Moves values from the front of `values` into the channel, as many as go in at once. Returns how many.
+  std::size_t send_some(std::span<T> values) const noexcept {
+    if (core_ == nullptr) return 0;
+    served_waiters served;
+    std::size_t sent = 0;
+    core_->lock.lock();
+    while (sent < values.size() && !served.full()) {
+      if (channel_ops<T>::send(*core_, values[sent], served) != wait_result::done) break;
+      ++sent;
+    }
+    core_->lock.unlock();
+    served.wake_all();
+    return sent;
+  }
+
+  /// Appends up to `most` values that are there at once to `out`, which has room for them. Returns how many.
+  std::size_t receive_some(std::vector<T>& out, std::size_t most) const {
+    if (core_ == nullptr) return 0;
+    served_waiters served;
+    std::size_t taken = 0;
+    core_->lock.lock();
+    while (taken < most && !served.full()) {
+      std::optional<T> value;
+      if (channel_ops<T>::receive(*core_, value, served) != wait_result::done) break;
+      out.push_back(std::move(*value));
+      ++taken;
+    }
+    core_->lock.unlock();
+    served.wake_all();
+    return taken;
+  }
+
+  task<std::size_t> send_all(std::span<T> values, std::source_location where) const {
+    std::size_t sent = 0;
+    while (sent < values.size() && !stop_pending()) {
+      if (!spend_budget()) co_await yield_awaiter(where);
+      sent += send_some(values.subspan(sent));
+      if (sent == values.size()) break;
+      const bool more = co_await send(std::move(values[sent]), where);
+      if (!more) break;
+      ++sent;
+    }
+    co_return sent;
+  }
+
+  task<std::size_t> receive_into(std::vector<T>& out, std::size_t most, std::source_location where) const {
+    if (most == 0 || stop_pending()) co_return 0;
+    if (!spend_budget()) co_await yield_awaiter(where);
+    const std::size_t batch = std::min(most, std::max(capacity(), rendezvous_batch));
+    out.reserve(out.size() + batch);
+    if (const std::size_t taken = receive_some(out, batch); taken != 0) co_return taken;
+    std::optional<T> first = co_await receive(where);
+    if (!first) co_return 0;
+    out.push_back(std::move(*first));
+    co_return 1 + receive_some(out, batch - 1);
+  }
+
+  task<std::vector<T>> receive_up_to(std::size_t most, std::source_location where) const {
+    std::vector<T> values;
+    const std::size_t taken = co_await receive_into(values, most, where);
+    (void)taken;
+    co_return values;
+  }
+
   bool close() const noexcept {
     if (core_ == nullptr) channel_misuse("close of a nil channel");
     return close_channel(*core_);
@@ -385,6 +472,9 @@ class channel_ref {
   bool same(const channel_ref& other) const noexcept { return core_ == other.core_; }
 
  private:
+  // Most that one batch takes from the senders of a channel without a buffer.
+  static constexpr std::size_t rendezvous_batch = 64;
+
   channel_core* core_ = nullptr;
 };
 
@@ -399,6 +489,9 @@ class send_only {
   /// See channel.
   detail::send_awaiter<T> send(T value, std::source_location where = std::source_location::current()) const {
     return ref_.send(std::move(value), where);
+  }
+  task<std::size_t> send_all(std::span<T> values, std::source_location where = std::source_location::current()) const {
+    return ref_.send_all(values, where);
   }
   [[nodiscard]] bool try_send(T value) const { return ref_.try_send(std::move(value)); }
   [[nodiscard]] bool blocking_send(T value) const { return ref_.blocking_send(std::move(value)); }
@@ -424,6 +517,14 @@ class receive_only {
   /// See channel.
   detail::receive_awaiter<T> receive(std::source_location where = std::source_location::current()) const noexcept {
     return ref_.receive(where);
+  }
+  task<std::vector<T>> receive_up_to(std::size_t most,
+                                     std::source_location where = std::source_location::current()) const {
+    return ref_.receive_up_to(most, where);
+  }
+  task<std::size_t> receive_into(std::vector<T>& out, std::size_t most,
+                                 std::source_location where = std::source_location::current()) const {
+    return ref_.receive_into(out, most, where);
   }
   try_result<T> try_receive() const { return ref_.try_receive(); }
   [[nodiscard]] std::optional<T> blocking_receive() const { return ref_.blocking_receive(); }
@@ -472,6 +573,26 @@ class channel {
   /// asked to stop.
   detail::receive_awaiter<T> receive(std::source_location where = std::source_location::current()) const noexcept {
     return ref_.receive(where);
+  }
+
+  /// Sends all values in order, parking the task while the channel is full, and returns how many were sent: fewer than
+  /// all if the channel was closed or the task asked to stop; the first value that was not may have been destroyed.
+  /// What goes in at once goes in under one lock; others may send between two such batches.
+  task<std::size_t> send_all(std::span<T> values, std::source_location where = std::source_location::current()) const {
+    return ref_.send_all(values, where);
+  }
+
+  /// Receives what is there, up to `most` values, under one lock, parking the task while the channel is empty. Empty:
+  /// closed and drained, the task was asked to stop, or `most` is 0. One batch is at most the capacity, or 64 values.
+  task<std::vector<T>> receive_up_to(std::size_t most,
+                                     std::source_location where = std::source_location::current()) const {
+    return ref_.receive_up_to(most, where);
+  }
+
+  /// The same, appended to `out`, whose room is used again; returns how many.
+  task<std::size_t> receive_into(std::vector<T>& out, std::size_t most,
+                                 std::source_location where = std::source_location::current()) const {
+    return ref_.receive_into(out, most, where);
   }
 
   /// Sends if that is possible at once. False: full, closed or nil; the value is destroyed. Never parks.

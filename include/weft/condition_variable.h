@@ -1,14 +1,19 @@
 // condition_variable: waits, under a mutex, until somebody says that something has changed.
 #pragma once
 
+#include <chrono>
 #include <coroutine>
+#include <cstdint>
 #include <source_location>
 #include <utility>
 
 #include <weft/detail/check.h>
+#include <weft/detail/lock_table.h>
 #include <weft/detail/wait.h>
 #include <weft/mutex.h>
+#include <weft/select.h>
 #include <weft/task.h>
+#include <weft/time.h>
 
 namespace weft {
 
@@ -19,6 +24,8 @@ namespace detail {
 /// Queues the waiter and unlocks the mutex; goes on at once, with the mutex locked, if the task was asked to stop.
 std::coroutine_handle<> condition_park(condition_variable& c, mutex& m, waiter& w, std::coroutine_handle<> leaf,
                                        std::source_location where) noexcept;
+
+class notified_awaiter;
 
 class [[nodiscard]] condition_awaiter {
  public:
@@ -68,6 +75,21 @@ class condition_variable {
     co_return result == detail::wait_result::done;
   }
 
+  /// The same with a deadline. True: notified; false: the time was up, or the task was asked to stop. May also return
+  /// true without a notification of its own if another waiter was notified meanwhile.
+  template <class Rep, class Period>
+  task<bool> wait_for(mutex_guard& lock, std::chrono::duration<Rep, Period> d,
+                      std::source_location where = std::source_location::current()) {
+    return wait_until_due(lock, sleep_for(d, where), where);
+  }
+  task<bool> wait_until(mutex_guard& lock, std::chrono::steady_clock::time_point t,
+                        std::source_location where = std::source_location::current()) {
+    return wait_until_due(lock, sleep_until(t, where), where);
+  }
+
+  /// For plain threads: wait() that blocks the calling thread. Aborts inside a task.
+  void blocking_wait(mutex_guard& lock);
+
   /// Waits until the predicate holds. False: it does not, and the task was asked to stop.
   template <class Predicate>
   task<bool> wait_until_true(mutex_guard& lock, Predicate holds,
@@ -86,7 +108,57 @@ class condition_variable {
  private:
   friend std::coroutine_handle<> detail::condition_park(condition_variable&, mutex&, detail::waiter&,
                                                         std::coroutine_handle<>, std::source_location) noexcept;
-  detail::wait_queue waiters_;  // guarded by lock_for(this)
+  friend class detail::notified_awaiter;
+
+  task<bool> wait_until_due(mutex_guard& lock, detail::sleep_awaiter deadline, std::source_location where);
+  uint64_t notifications() const noexcept;
+
+  // Guarded by lock_for(this).
+  detail::wait_queue waiters_;
+  uint64_t notified_ = 0;  // calls of notify_one() and notify_all()
 };
+
+/// An arm of a select: a notification that came after the first `seen`.
+class [[nodiscard]] detail::notified_awaiter {
+ public:
+  notified_awaiter(condition_variable& c, uint64_t seen, std::source_location where) noexcept
+      : condition_(&c), seen_(seen), where_(where) {}
+  notified_awaiter(const notified_awaiter&) = delete;
+  notified_awaiter& operator=(const notified_awaiter&) = delete;
+
+  biased_lock* arm_lock() noexcept { return &lock_for(condition_); }
+  bool arm_try() noexcept {
+    const biased_guard guard(lock_for(condition_));
+    return condition_->notified_ != seen_;
+  }
+  bool arm_poll(uintptr_t&) noexcept { return condition_->notified_ != seen_; }
+  bool arm_enqueue() noexcept {
+    condition_->waiters_.push(waiter_);
+    return true;
+  }
+  void arm_leave(waiter_chain&) noexcept { wait_queue::unlink(waiter_); }
+  waiter& arm_waiter() noexcept { return waiter_; }
+  std::source_location arm_where() const noexcept { return where_; }
+  static void await_resume() noexcept {}
+
+ private:
+  condition_variable* condition_;
+  const uint64_t seen_;
+  waiter waiter_;
+  std::source_location where_;
+};
+
+// The mutex is let go before the select queues its waiters; what is notified in between is seen by the count.
+inline task<bool> condition_variable::wait_until_due(mutex_guard& lock, detail::sleep_awaiter deadline,
+                                                     std::source_location where) {
+  mutex* m = lock_access::take(lock);
+  WEFT_CHECK(m != nullptr, "weft::condition_variable::wait_for with a guard that holds no lock");
+  detail::notified_awaiter notified(*this, notifications(), where);
+  lock_access::unlock(*m);
+  const auto r = co_await select_first(notified, deadline);
+  const bool came = r && r.index() == 0;
+  lock = co_await m->lock(where);
+  co_return came;
+}
 
 }  // namespace weft

@@ -5,6 +5,7 @@
 #include <weft/channel.h>
 #include <weft/condition_variable.h>
 #include <weft/fork_scope.h>
+#include <weft/endpoints.h>
 #include <weft/go.h>
 #include <weft/join.h>
 #include <weft/join_handle.h>

@@ -6,8 +6,8 @@
 
 namespace weft {
 
-using detail::lock_for;
 using detail::biased_lock;
+using detail::lock_for;
 using detail::wait_result;
 using detail::waiter;
 
@@ -41,6 +41,7 @@ std::coroutine_handle<> detail::condition_park(condition_variable& c, mutex& m, 
 void condition_variable::notify_one() noexcept {
   biased_lock& lock = lock_for(this);
   lock.lock();
+  ++notified_;
   waiter* w = waiters_.take();
   const uintptr_t who = w != nullptr ? detail::end_wait(*w, wait_result::done) : 0;
   lock.unlock();
@@ -51,9 +52,30 @@ void condition_variable::notify_all() noexcept {
   biased_lock& lock = lock_for(this);
   detail::waiter_chain woken;
   lock.lock();
+  ++notified_;
   while (waiter* w = waiters_.take()) woken.add(*w, detail::end_wait(*w, wait_result::done));
   lock.unlock();
   detail::wake_chain(woken.first());
+}
+
+uint64_t condition_variable::notifications() const noexcept {
+  const detail::biased_guard guard(lock_for(this));
+  return notified_;
+}
+
+void condition_variable::blocking_wait(mutex_guard& lock) {
+  mutex* m = lock_access::take(lock);
+  WEFT_CHECK(m != nullptr, "weft::condition_variable::blocking_wait with a guard that holds no lock");
+  waiter w;
+  detail::thread_note note;
+  detail::begin_thread_wait(w, note, "condition_variable::blocking_wait inside a task; use co_await wait()");
+  {
+    const detail::biased_guard guard(lock_for(this));
+    waiters_.push(w);
+  }
+  lock_access::unlock(*m);
+  detail::thread_wait(note);
+  lock = m->blocking_lock();
 }
 
 }  // namespace weft

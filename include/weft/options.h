@@ -36,7 +36,7 @@ struct scheduling_options {
   /// Percent of its time that a processor waits for locks which another one had, before the tasks of both are brought
   /// together on one (runtime/sched/gather.cc); 1 to 1000, above 100: never.
   int gather_above = 40;
-  std::chrono::nanoseconds idle_spin{20000};  ///< how long an idle worker searches before it sleeps; 0 to 1 s
+  std::chrono::nanoseconds idle_spin{20000};  ///< how long an idle worker searches at most; 0 to 1 s
 };
 
 struct options {

@@ -131,7 +131,7 @@ void timer_arm_enqueue(sleeper& s) noexcept {
 }
 
 void timer_arm_leave(sleeper& s) noexcept {
-  if (s.heap_index == sched::timer_heap::not_queued) return;
+  if (s.heap_index == sched::timer_queue::not_queued) return;
   processor& p = *s.home;
   p.timers.remove(s);
   // relaxed: under the timer lock.

@@ -21,7 +21,7 @@
 #include "sched/run_next.h"
 #include "sched/run_queue.h"
 #include "sched/stop.h"
-#include "sched/timer_heap.h"
+#include "sched/timer_queue.h"
 
 namespace weft::detail {
 
@@ -103,7 +103,7 @@ class alignas(128) processor {
   sched::inbox<strand> mail;
 
   alignas(64) biased_lock timer_lock;
-  sched::timer_heap timers;                       // guarded by timer_lock
+  sched::timer_queue timers;                      // guarded by timer_lock
   std::atomic<int64_t> next_timer_ns{INT64_MAX};  // the earliest deadline; written under timer_lock
 
   scope_edges scopes;

@@ -169,7 +169,7 @@ bool scheduler::search(worker& w, work& out) noexcept {
     w.searching = true;
   }
   p.counters.searches.add();
-  const int64_t spin_ns = opts_.scheduling.idle_spin.count();
+  const int64_t spin_ns = w.spin_ns;
   const int64_t begin = spin_ns > 0 ? now_ns() : 0;
   bool found = false;
   for (int pass = 0; !found; ++pass) {
@@ -190,6 +190,8 @@ bool scheduler::search(worker& w, work& out) noexcept {
       for (int i = 0; i < 16; ++i) std_atomics::pause();
     }
   }
+  // Where searching mostly finds nothing it is kept short: what comes there comes from timers or from outside.
+  w.spin_ns = found ? std::min(2 * spin_ns + 1000, opts_.scheduling.idle_spin.count()) : spin_ns / 2;
   if (!found) return false;
   give_token(w);
   return true;
@@ -359,8 +361,7 @@ strand* scheduler::fire_timers(processor& p, int64_t now, uint32_t& count) noexc
   strand* first = nullptr;
   strand** link = &first;
   biased_guard guard(p.timer_lock);
-  while (!p.timers.empty() && p.timers.next_deadline_ns() <= now) {
-    sleeper* s = p.timers.pop();
+  while (sleeper* s = p.timers.pop_due(now)) {
     if (!claim(*s)) continue;
     auto* woken = reinterpret_cast<strand*>(end_wait(*s, wait_result::done));
     woken->next = nullptr;

@@ -11,12 +11,14 @@
 namespace weft::detail {
 
 struct alignas(64) scheduler::worker {
-  worker(scheduler& s, processor& p) noexcept : sched(s), proc(p), ended(*s.seams().sys) {}
+  worker(scheduler& s, processor& p) noexcept
+      : sched(s), proc(p), spin_ns(s.opts().scheduling.idle_spin.count()), ended(*s.seams().sys) {}
 
   scheduler& sched;
   processor& proc;
   os::thread thread;
   std::atomic<uint32_t> word{0};  // futex: 1 ends the sleep
+  int64_t spin_ns;                // how long the next search lasts at most; its own
   bool searching = false;         // holds the search token; written by the waker while the worker is off the idle list
   os::note ended;
 };

@@ -13,8 +13,8 @@
 //   A slot's bit is set if it has timers; it may be set for a slot whose timers were all disarmed.
 //   A timer's deadline does not change while it is queued, so its time tells whether it is in the heap.
 //
-// Rejected: slots as lists through the timers. Walking one waits for a cold line at each step (half of all CPU time of a
-// million sleepers); an array names the timers beforehand, so they are fetched while others are handled.
+// Rejected: slots as lists through the timers. Walking one waits for a cold line at each step (half of all CPU time of
+// a million sleepers); an array names the timers beforehand, so they are fetched while others are handled.
 //
 // Not synchronised: the processor's timer lock guards it.
 // Source: hierarchical timing wheels, Varghese and Lauck (SOSP 1987).
@@ -135,8 +135,8 @@ class timer_queue {
     }
   }
 
-  // Moves the end of the heap's part behind a slot of level 0, or to the beginning of a slot of a higher level, which is
-  // the earliest in either case, and distributes what is before it or in turn now.
+  // Moves the end of the heap's part behind a slot of level 0, or to the beginning of a slot of a higher level, which
+  // is the earliest in either case, and distributes what is before it or in turn now.
   void open(const place& p) noexcept {
     if (p.level != 0) {
       heap_end_ = p.begin;

@@ -58,7 +58,8 @@ TEST(TimerQueueTest, AfterALookAtItsSlotTheDeadlineIsExact) {
   EXPECT_EQ(queue.next_deadline_ns(), node.deadline_ns);
 }
 
-// Against a sorted set: timers of all distances come, leave early and fire, while time goes on in small and large steps.
+// Against a sorted set: timers of all distances come, leave early and fire, while time goes on in small and large
+// steps.
 TEST(TimerQueueTest, AgreesWithASortedSet) {
   for (uint64_t round = 0; round < 20; ++round) {
     std::mt19937_64 random(test::seed_or(1) + round);

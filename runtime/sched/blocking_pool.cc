@@ -105,6 +105,11 @@ std::size_t blocking_pool::queued() const noexcept {
   return queued_;
 }
 
+bool blocking_pool::wakes_thread() const noexcept {
+  std::lock_guard guard(mutex_);
+  return queued_ != 0 && idle_ != 0;
+}
+
 uint64_t blocking_pool::jobs() const noexcept {
   std::lock_guard guard(mutex_);
   return jobs_;

@@ -35,6 +35,8 @@ class blocking_pool {
 
   std::size_t threads() const noexcept;
   std::size_t queued() const noexcept;
+  /// Whether a call waits for a thread that was woken for it and does not run yet.
+  bool wakes_thread() const noexcept;
   uint64_t jobs() const noexcept;
 
  private:

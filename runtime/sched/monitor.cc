@@ -140,6 +140,8 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
 bool scheduler::looks_deadlocked() noexcept {
   if (idle_workers() != workers_.size() || live_tasks() == 0) return false;
   if (any_work(nullptr) || earliest_timer() != INT64_MAX) return false;
+  // A thread of the blocking pool counts itself as running before it takes its call, so this look comes first.
+  if (blocking_.wakes_thread()) return false;
   // Threads that are neither ours nor blocked in one of our waits may still wake a task.
   const int threads = seams_.sys->process_thread_count();
   if (threads < 0) return false;

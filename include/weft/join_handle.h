@@ -151,7 +151,8 @@ class [[nodiscard]] join_handle {
     return detail::take_outcome<T>(std::exchange(task_, nullptr));
   }
 
-  /// Asks the task to stop: its parking operations report "nothing more" from now on. Any thread; does not wait.
+  /// Asks the task to stop: its parking operations report "nothing more" from now on. Any thread, but not
+  /// beside another call on this same handle; does not wait.
   void request_stop() noexcept {
     if (task_ != nullptr) detail::request_stop(task_);
   }

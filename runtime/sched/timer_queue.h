@@ -5,7 +5,7 @@
 // the few timers in it go into the heap, which is then small and warm, so that they still fire in order and to the
 // nanosecond. A timer that is disarmed early, as most are, is only put in and taken out.
 //
-// Level 0 has slots of 2^20 ns (1.05 ms), each higher one slots 64 times as long; 6 levels reach beyond 2,000 years.
+// Level 0 has slots of 2^20 ns (1.05 ms), each higher one slots 64 times as long; 8 levels hold any deadline.
 // Invariants:
 //   The heap holds the timers before `heap_end_` (in level-0 slots), the wheel the others.
 //   A timer is in the lowest level whose current turn contains its time, so the slots behind the current one are later

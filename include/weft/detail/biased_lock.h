@@ -8,8 +8,8 @@
 // Protocol [bias], an asymmetric Dekker handshake. Each processor has a list of the locks that it is inside of (a
 // bias_owner), like a hazard pointer.
 //   Owner:   B1 if bias is its own: B2 put the lock into its list. B3 compiler barrier. B4 if bias is its own still,
-//   the
-//            lock is held. Else take it out of the list (release), and the long way. B5 unlock: take it out (release).
+//            the lock is held. Else take it out of the list (release), and the long way. B5 unlock: take it out
+//            (release).
 //   Others:  L1 word: free -> {own, held}. L2 if bias is another's: bias = none; heavy barrier; wait until that one's
 //            list does not have the lock (acquire). Now the lock is held. L3 if word had been its own before, often
 //            enough: bias = its own. L4 unlock: word = {own, free} (release).
@@ -18,8 +18,8 @@
 //   that is inside did not take the word, and others take it only when it is free.
 //   The lists are as long as locks may be nested, and locks that are held together are let go in reverse order.
 //
-// It is no full barrier; see S2 of [stop] in wait.h. Nothing may park, allocate or call out while it is held, and the
-// thread that locks unlocks.
+// It is no full barrier; see S2 of [stop] in wait.h. Nothing may park or call out while it is held, and the thread
+// that locks unlocks.
 //
 // Rejected: one flag `inside` in the lock. An owner that lost the bias between B1 and B2 then writes to the flag of the
 // one that has it now (a mutex lost a hand-over by it, once in some minutes).

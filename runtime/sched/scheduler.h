@@ -30,6 +30,7 @@
 #include "os/note.h"
 #include "os/seams.h"
 #include "sched/blocking_pool.h"
+#include "sched/epoch.h"
 #include "sched/global_queue.h"
 #include "sched/processor.h"
 #include "sched/stop.h"
@@ -67,6 +68,9 @@ class scheduler {
 
   /// K2 and K3 of [wake].
   void wake_one() noexcept;
+
+  /// Wakes every idle worker, the monitor, and the host of a hosted runtime.
+  void wake_all() noexcept;
 
   /// The processor took many locks that others held last; `from` held this one. See gather.cc.
   static void locks_crossed(processor& p, bias_owner<>* from) noexcept;
@@ -122,6 +126,11 @@ class scheduler {
       stops_.let_pass();
   }
   stop_registry& stops() noexcept { return stops_; }
+  epoch_driver& epochs() noexcept { return epochs_; }
+  bool stops_workers() const noexcept {
+    // acquire: pairs with stop_workers().
+    return stopping_.load(std::memory_order_acquire) != 0;
+  }
 
   /// Asks every live task to stop.
   void stop_all() noexcept;
@@ -248,7 +257,6 @@ class scheduler {
   worker* pop_idle() noexcept;
   bool leave_idle(worker& w) noexcept;
   void signal(worker& w) noexcept;
-  void wake_all() noexcept;
   void rouse_monitor() noexcept;
   void wake_monitor() noexcept;
   void touch_clock(int64_t now) noexcept;
@@ -274,6 +282,7 @@ class scheduler {
   sched::global_queue global_;
   blocking_pool blocking_;
   stop_registry stops_{*this};
+  epoch_driver epochs_{*this};
   // drive::host: the set of the two others, which the host watches.
   int wake_fd_ = -1;
   int event_fd_ = -1;  // signalled when a strand comes from outside

@@ -45,6 +45,8 @@ void scheduler::worker_main(worker& w) noexcept {
   while (stopping_.load(std::memory_order_relaxed) == 0) {
     if (p.retreat_to != nullptr) [[unlikely]]
       retreat(p);
+    if (epochs_.is_due(p)) [[unlikely]]
+      epochs_.pass(p);
     const bool local = find_local(p, found);
     // A token that came with the wake-up goes on to the next one, since this worker has what it needs.
     if (local && w.searching) give_token(w);
@@ -66,6 +68,7 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
     seams_.sys->drain_event_fd(event_fd_);
   const uint64_t before = p.counters.dispatches.value();
   touch_clock(now_ns());
+  if (epochs_.is_due(p)) epochs_.pass(p);
   work found;
   while (p.counters.dispatches.value() - before < most) {
     bool any = find_local(p, found);
@@ -308,7 +311,7 @@ bool scheduler::idle(worker& w) noexcept {
   }
   std_atomics::heavy_barrier();  // L2
   // L3. acquire: pairs with stop_workers().
-  if (any_work(&w.proc) || stopping_.load(std::memory_order_acquire) != 0) {
+  if (any_work(&w.proc) || epochs_.is_due(w.proc) || stopping_.load(std::memory_order_acquire) != 0) {
     if (leave_idle(w)) {
       // It searches, with a token: producers may have left more work than it takes to the one that it gave up in L1.
       // seq_cst: takes the token.

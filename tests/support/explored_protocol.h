@@ -85,8 +85,8 @@ class explored_owners {
  private:
   // The first is for the setup and the final check.
   std::array<detail::bias_owner<Atomics>, 5> owners_{
-      detail::bias_owner<Atomics>(false), detail::bias_owner<Atomics>(true), detail::bias_owner<Atomics>(true),
-      detail::bias_owner<Atomics>(true), detail::bias_owner<Atomics>(true)};
+      detail::bias_owner<Atomics>(0), detail::bias_owner<Atomics>(1), detail::bias_owner<Atomics>(2),
+      detail::bias_owner<Atomics>(3), detail::bias_owner<Atomics>(4)};
 };
 
 /// The lock of [bias] for the explorer's threads. It becomes the own one of whoever takes it twice in a row.

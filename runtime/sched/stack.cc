@@ -152,14 +152,7 @@ void release_segments(scheduler& sched, segment* top) noexcept {
 void* scheduler::take_block(mem::block_kind kind, std::size_t size_class) noexcept {
   processor* p = this_context.proc;
   if (p != nullptr && &p->sched == this) return p->blocks.take(kind, size_class);
-  uint32_t count = 0;
-  void* block = heap_.take_batch(kind, size_class, 1, count);
-  if (block == nullptr) return nullptr;
-  mark_used(block, mem::class_bytes(size_class));
-  // A batch from the depot may hold more than one: give the rest back.
-  if (auto* rest = static_cast<mem::free_block*>(block)->next; rest != nullptr)
-    heap_.give_batch(kind, size_class, rest, count - 1);
-  return block;
+  return heap_.take_one(kind, size_class);
 }
 
 void scheduler::give_block(mem::block_kind kind, std::size_t size_class, void* block) noexcept {
@@ -168,9 +161,7 @@ void scheduler::give_block(mem::block_kind kind, std::size_t size_class, void* b
     p->blocks.give(kind, size_class, block);
     return;
   }
-  auto* b = static_cast<mem::free_block*>(block);
-  b->next = nullptr;
-  heap_.give_batch(kind, size_class, b, 1);
+  heap_.give_one(kind, size_class, block);
 }
 
 }  // namespace weft::detail

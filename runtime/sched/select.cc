@@ -128,8 +128,8 @@ std::coroutine_handle<> park_in_select(select_core& core, select_arm* arms, uint
     return leaf;
   }
   core.queued = true;
+  waits_from_now(s);
   // relaxed: for the dump.
-  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
   s->reason.store(static_cast<uint8_t>(wait_reason::select), std::memory_order_relaxed);
   // relaxed: as above.
   s->parked_at.store(std::bit_cast<const void*>(where), std::memory_order_relaxed);

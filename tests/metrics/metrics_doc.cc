@@ -96,9 +96,9 @@ std::string json = weft::metrics::to_json(weft::metrics::snapshot(rt));
 Names follow from those above: `/weft/sched/steals:steals` is `weft_sched_steals_total`, `/sched/latencies:seconds` is
 `weft_sched_latencies_seconds` with its `_bucket`, `_sum` and `_count`. A metric by processor has the label `processor`.
 With `go_names` the names that Go has, too, are those of Go's collector for Prometheus with all runtime metrics
-switched on (`go_sched_latencies_seconds`), and its older names come along: `go_goroutines`, `go_threads`, `go_info`, and of
-`go_memstats_*` and `go_gc_duration_seconds` what weft has the metrics for. A dashboard made for Go programs then reads a
-weft program. The process's own figures (`process_*`) are not weft's: another exporter has them.
+switched on (`go_sched_latencies_seconds`), and its older names come along: `go_goroutines`, `go_threads`, `go_info`,
+and of `go_memstats_*` and `go_gc_duration_seconds` what weft has the metrics for. A dashboard made for Go programs then
+reads a weft program. The process's own figures (`process_*`) are not weft's: another exporter has them.
 
 Histograms have fewer buckets there: bounds grow by a factor of 4 up to a minute, under Go's names by a factor of 10 up
 to a second, as Go's collector does it. A sum that is not known is given as the least that it can be, as Go's collector

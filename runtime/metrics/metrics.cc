@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <memory>
 
 #include <weft/detail/check.h>
@@ -98,12 +99,20 @@ void each(reading& r, writer out) {
   for (const auto& p : r.sched.processors()) values[p->index] = Figure(*p);
 }
 
-/// What one sum has more than another. They are read one after the other, so it is not negative only in the end.
-template <auto All, auto... Without>
+/// What one sum has more than others. They are read one after the other while they grow, so the difference is off by a
+/// little, and might fall: the most that was ever reported, at `Place`, is the least that will be.
+template <std::size_t Place, auto All, auto... Without>
 void remaining(reading& r, writer out) {
-  const uint64_t without = (sum<Without>(r) + ...);
   const uint64_t all = sum<All>(r);
-  out.uint64(all > without ? all - without : 0);
+  const uint64_t without = (sum<Without>(r) + ...);
+  const uint64_t now = all > without ? all - without : 0;
+  std::atomic<uint64_t>& most = r.sched.reported()[Place];
+  // relaxed: a statistic, by itself.
+  uint64_t before = most.load(std::memory_order_relaxed);
+  // relaxed: as above.
+  while (before < now && !most.compare_exchange_weak(before, now, std::memory_order_relaxed)) {
+  }
+  out.uint64(std::max(before, now));
 }
 
 /// A histogram of the processors, summed.
@@ -247,10 +256,10 @@ constexpr std::array rows{
     row{{"/weft/sched/global-queue:tasks", "Ready tasks in the queue that all processors share.", u64, gauge},
         [](reading& r, writer out) { out.uint64(r.sched.global().size()); }},
     row{{"/weft/sched/hand-offs:hops", "Hops to the task that was readied or joined last.", u64, total},
-        remaining<&processor_counters::dispatches, &processor_counters::loop_dispatches,
+        remaining<0, &processor_counters::dispatches, &processor_counters::loop_dispatches,
                   &processor_counters::queue_hops>},
     row{{"/weft/sched/hops:hops", "Dispatches straight from one task to the next, past the worker's loop.", u64, total},
-        remaining<&processor_counters::dispatches, &processor_counters::loop_dispatches>},
+        remaining<1, &processor_counters::dispatches, &processor_counters::loop_dispatches>},
     row{{"/weft/sched/idle:processors", "Processors whose worker sleeps.", u64, gauge},
         [](reading& r, writer out) { out.uint64(r.sched.idle_workers()); }},
     row{{"/weft/sched/long-resumes:resumes", "Resumptions that the monitor saw last over 10 ms.", u64, total},
@@ -258,7 +267,8 @@ constexpr std::array rows{
     row{{"/weft/sched/overflows:strands", "Tasks moved from a full ring to the global queue.", u64, total},
         counted<&processor_counters::overflows>},
     row{{"/weft/sched/parks:parks", "Times that a task stopped running without ending or yielding.", u64, total},
-        remaining<&processor_counters::dispatches, &processor_counters::tasks_finished, &processor_counters::yields>},
+        remaining<2, &processor_counters::dispatches, &processor_counters::tasks_finished,
+                  &processor_counters::yields>},
     row{{"/weft/sched/run-next-steals:strands", "Tasks taken from a computing processor's run-next slot.", u64, total},
         counted<&processor_counters::run_next_steals>},
     row{{"/weft/sched/searches:searches", "Times that a worker began to search other processors.", u64, total},

@@ -229,6 +229,9 @@ class scheduler {
 
   const wait_figures& waits() const noexcept { return waits_; }
 
+  /// The most that metrics have reported of those figures that are differences of counters.
+  std::array<std::atomic<uint64_t>, 3>& reported() noexcept { return reported_; }
+
   uint64_t long_resumes() const noexcept { return long_resumes_.value(); }
 
   void report_unhandled(std::exception_ptr error, task_control* task) noexcept;
@@ -322,6 +325,7 @@ class scheduler {
   std::atomic<uint64_t> foreign_frames_{0};
   std::atomic<uint64_t> foreign_elided_frames_{0};
   wait_figures waits_;
+  std::array<std::atomic<uint64_t>, 3> reported_{};
   os::note drained_;
 
   std::unique_ptr<os::thread> monitor_thread_;

@@ -51,7 +51,9 @@ TEST_P(GoMetricsTest, EachListedNameReadsWithItsKindAndAnUnknownOneAsBad) {
   for (const metrics::description& d : metrics::all()) {
     EXPECT_EQ(s.samples()[i].name, d.name);
     EXPECT_EQ(s.samples()[i].value.kind(), d.kind) << d.name;
-    if (d.kind == value_kind::float64) EXPECT_TRUE(std::isfinite(s.samples()[i].value.as_float64())) << d.name;
+    if (d.kind == value_kind::float64) {
+      EXPECT_TRUE(std::isfinite(s.samples()[i].value.as_float64())) << d.name;
+    }
     ++i;
   }
   EXPECT_EQ(test::read_value(rt(), "/no/such:thing").kind(), value_kind::bad);
@@ -140,8 +142,9 @@ TEST_P(GoMetricsTest, TheTotalOfProcessorTimeIsTheSumOfItsClasses) {
     EXPECT_NEAR(sum_of_parts(s, "/cpu/classes/"), total, total / 1000);
     for (const char* part : {"gc", "scavenge"}) {
       const std::string folder = std::string("/cpu/classes/") + part + "/";
-      if (const metrics::value* sum = s.find(folder + "total:cpu-seconds"))
+      if (const metrics::value* sum = s.find(folder + "total:cpu-seconds")) {
         EXPECT_NEAR(sum_of_parts(s, folder), sum->as_float64(), sum->as_float64() / 1000);
+      }
     }
   }
 }

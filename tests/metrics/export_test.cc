@@ -194,9 +194,9 @@ INSTANTIATE_TEST_SUITE_P(In, PrometheusTest,
                                            metrics::export_options{text_format::prometheus, true},
                                            metrics::export_options{text_format::openmetrics, false},
                                            metrics::export_options{text_format::openmetrics, true}),
-                         [](const auto& info) {
-                           return std::string(info.param.format == text_format::prometheus ? "Text" : "OpenMetrics") +
-                                  (info.param.go_names ? "WithGosNames" : "");
+                         [](const auto& which) {
+                           return std::string(which.param.format == text_format::prometheus ? "Text" : "OpenMetrics") +
+                                  (which.param.go_names ? "WithGosNames" : "");
                          });
 
 TEST_P(PrometheusTest, AStrictParserReadsThePageAndFindsEveryMetric) {
@@ -226,8 +226,12 @@ TEST(PrometheusPageTest, ValuesAreThoseOfTheSnapshot) {
   // One wait of 3 ms for the mutex: below 4.2 ms, not below 1.05 ms.
   double below = -1;
   for (const one_sample& b : families["weft_wait_mutex_seconds"].samples) {
-    if (b.name.ends_with("_sum")) EXPECT_NEAR(b.value, 0.003, 1e-9);
-    if (b.name.ends_with("_count")) EXPECT_EQ(b.value, 1);
+    if (b.name.ends_with("_sum")) {
+      EXPECT_NEAR(b.value, 0.003, 1e-9);
+    }
+    if (b.name.ends_with("_count")) {
+      EXPECT_EQ(b.value, 1);
+    }
     if (!b.name.ends_with("_bucket")) continue;
     const double bound = number(b.labels.at("le"));
     EXPECT_EQ(b.value, bound < 0.003 ? 0 : 1) << bound;

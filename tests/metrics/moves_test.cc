@@ -552,7 +552,9 @@ TEST_P(MetricMoveTest, ItMovesWhenItShould) {
   SCOPED_TRACE(a.name);
   watch w(a.name);
   a.act(w);
-  if (a.moves == required::yes) EXPECT_TRUE(w.moved());
+  if (a.moves == required::yes) {
+    EXPECT_TRUE(w.moved());
+  }
 }
 
 std::string name_of(const ::testing::TestParamInfo<std::size_t>& info) {

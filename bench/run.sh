@@ -75,13 +75,14 @@ done
 # A job is "suite|program|benchmark", "parked|program|processors" or "compare|name|program|workload|threads".
 
 suite_programs=(fork_join_bench parallel_bench channel_bench select_bench spawn_bench yield_bench stack_bench
-  hand_off_latency_bench)
+  hand_off_latency_bench metrics_bench)
 # The comparison has a table for each of these lists.
 task_workloads=(fib spawnjoin spawn1m spawn1m_go yield2 yield1000 parked)
 fork_workloads=(skynet skynet_join nqueens matmul uts parfor fib_mem skynet_mem skynet_join_mem nqueens_mem matmul_mem
   uts_mem parfor_mem)
 channel_workloads=(pingpong chan128 chan128_4to1 chan128_4to4 pipeline3 select2 select8 selectpark)
-lock_workloads=(mutex1 mutex8 mutexyield8 sem4of8 timerstop timerloses sleep1m)
+lock_workloads=(mutex1 mutex8 mutexyield8 sem4of8 timerstop timerloses sleep1m
+  readmetrics)
 workloads=("${task_workloads[@]}" "${fork_workloads[@]}" "${channel_workloads[@]}" "${lock_workloads[@]}")
 jobs=()
 

@@ -17,6 +17,7 @@
 //   spawn1m_go   `go` 1,000,000 tasks, then wait for all in a wait_group; median of 3, ns per task
 //   yield2       2 tasks that yield in a loop, ns per yield (wall time / all yields)
 //   yield1000    the same with 1000 tasks
+//   readmetrics  read every metric into the same samples, ns per read
 //   parked       1,000,000 tasks that receive from one channel: growth of the resident set, bytes per task
 //
 // and those that workloads_channel.cc, workloads_lock.cc and workloads_timer.cc describe.
@@ -41,6 +42,7 @@
 #include <weft/go.h>
 #include <weft/join.h>
 #include <weft/join_handle.h>
+#include <weft/metrics.h>
 #include <weft/parallel.h>
 #include <weft/runtime.h>
 #include <weft/task.h>
@@ -246,6 +248,14 @@ double run_spawnjoin(weft::runtime& rt) {
   });
 }
 
+double run_readmetrics(weft::runtime& rt) {
+  std::vector<weft::metrics::sample> samples;
+  for (const weft::metrics::description& d : weft::metrics::all()) samples.push_back({d.name});
+  return peer::ns_per_op([&](std::uint64_t count) {
+    for (std::uint64_t i = 0; i < count; ++i) weft::metrics::read(rt, samples);
+  });
+}
+
 weft::task<> spawn_all(counter* sum, std::vector<weft::join_handle<void>>* handles) {
   for (std::uint64_t i = 0; i < million; ++i) handles->push_back(weft::spawn(add_one, sum));
   for (auto& handle : *handles) co_await handle;
@@ -372,6 +382,8 @@ int main(int argc, char** argv) {
     peer::report(args, run_pingpong(rt), "ns/roundtrip");
   } else if (args.workload == "chan128") {
     peer::report(args, run_chan128(rt), "ns/item");
+  } else if (args.workload == "readmetrics") {
+    peer::report(args, run_readmetrics(rt), "ns/read");
   } else if (args.workload == "spawnjoin") {
     peer::report(args, run_spawnjoin(rt), "ns/task");
   } else if (args.workload == "spawn1m") {

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include <weft/detail/config.h>
+
 namespace weft::base {
 
 class counter {
@@ -27,5 +29,16 @@ class counter {
  private:
   std::atomic<uint64_t> value_{0};  // atomic: written by the owner only
 };
+
+/// A counter that nothing but metrics reads. Counts nothing in a build without them (WEFT_METRICS).
+#if WEFT_METRICS
+using statistic = counter;
+#else
+class statistic {
+ public:
+  static void add(uint64_t = 1) noexcept {}
+  [[nodiscard]] static uint64_t value() noexcept { return 0; }
+};
+#endif
 
 }  // namespace weft::base

@@ -31,6 +31,7 @@ std::coroutine_handle<> switch_away() noexcept {
     }
     if (strand* next = p.ring.pop()) {
       this_context.budget = p.budget;
+      p.counters.queue_hops.add();
       dispatched(p, next);
       return attach(next);
     }
@@ -53,6 +54,7 @@ std::coroutine_handle<> yield_strand(std::coroutine_handle<> leaf, std::source_l
   sched.push_ring(p, self);
   if (stay) {
     if (strand* next = p.ring.pop()) {
+      p.counters.queue_hops.add();
       dispatched(p, next);
       return attach(next);
     }
@@ -70,11 +72,11 @@ std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf
     return leaf;
   }
   strand* s = detach(leaf);
+  waits_from_now(s);
   begin_wait(s, node, wait_reason::sleep, where);
-  // relaxed: for the dump.
-  s->since.store(p.sched.coarse_ms(), std::memory_order_relaxed);
   node.home = &p;
   p.timers.push(node);
+  p.timers_begun.add();
   // release: read by whoever looks for due timers before it takes the lock.
   p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_release);
   p.timer_lock.unlock();
@@ -102,8 +104,7 @@ std::coroutine_handle<> park_for_ever(waiter& w, std::coroutine_handle<> leaf, w
     return leaf;
   }
   strand* s = detach(leaf);
-  // relaxed: for the dump.
-  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
+  waits_from_now(s);
   begin_wait(s, w, reason, where);
   for_ever_waiters().push(w);
   for_ever_lock.unlock();
@@ -126,6 +127,7 @@ biased_lock* timer_arm_lock(sleeper& s) noexcept {
 void timer_arm_enqueue(sleeper& s) noexcept {
   processor& p = *s.home;
   p.timers.push(s);
+  p.timers_begun.add();
   // release: read by whoever looks for due timers before it takes the lock.
   p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_release);
 }
@@ -134,6 +136,7 @@ void timer_arm_leave(sleeper& s) noexcept {
   if (s.heap_index == sched::timer_queue::not_queued) return;
   processor& p = *s.home;
   p.timers.remove(s);
+  p.timers_ended.add();
   // relaxed: under the timer lock.
   p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_relaxed);
 }
@@ -155,6 +158,7 @@ void leave_timer(strand* s, waiter& w, biased_lock& lock) noexcept {
   auto& node = static_cast<sleeper&>(w);
   processor& p = *node.home;
   p.timers.remove(node);
+  p.timers_ended.add();
   // relaxed: under the timer lock.
   p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_relaxed);
   end_wait(w, wait_result::stopped);
@@ -176,8 +180,33 @@ void leave_wait(strand* s, waiter& w, biased_lock& lock) noexcept {
   leave_queue(s, w, lock);
 }
 
+void measure_wait(processor& p, strand* s) noexcept {
+  // relaxed: constant by now.
+  p.wait_countdown = sampling::waits.load(std::memory_order_relaxed);
+  s->parked_ns = p.sched.now_ns();
+  s->sampled = sampled_wait | sampled_latency;
+}
+
+// Latencies are of one strand in sampling::waits; waits for mutexes are measured more often and must not have more
+// weight among them.
+void measure_mutex_wait(processor& p, strand* s) noexcept {
+  // relaxed: constant by now.
+  const uint32_t locks = sampling::locks.load(std::memory_order_relaxed);
+  const uint32_t waits = sampling::waits.load(std::memory_order_relaxed);
+  p.lock_wait_countdown = locks;
+  s->parked_ns = p.sched.now_ns();
+  s->sampled = sampled_wait;
+  if (++p.lock_waits * locks < waits) return;
+  p.lock_waits = 0;
+  s->sampled |= sampled_latency;
+}
+
 void record_latency(processor& p, strand* s) noexcept {
-  s->sampled = false;
+  const uint8_t sampled = s->sampled;
+  if ((sampled & sampled_wait) != 0) p.sched.wait_ended(s);  // straight on from its wait
+  s->sampled = 0;
+  if ((sampled & sampled_latency) == 0) return;
+  if ((sampled & sampled_wait) != 0) return p.latencies.record_owner(0);
   const auto now = static_cast<uint32_t>((p.sched.now_ns() - p.sched.start_ns()) >> 5);
   // relaxed: handed over with the strand.
   p.latencies.record_owner(int64_t{now - s->since.load(std::memory_order_relaxed)} << 5);

@@ -14,6 +14,7 @@
 // Source: Go's and Tokio's rules (one searcher at a time, wake chains), with the barrier moved to the sleeper.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -44,6 +45,20 @@ enum class drive : uint8_t {
   test,     ///< one thread drives all, a step at a time
 };
 
+/// How long strands waited, of a sample: one wait in sampling::waits, and one for a mutex in sampling::locks. Written
+/// by whoever ends a wait.
+struct wait_figures {
+  std::array<base::time_histogram, wait_reason_count> lengths;
+  std::array<std::atomic<int64_t>, wait_reason_count> sums_ns{};  // of what the histograms count
+  std::atomic<int64_t> mutexes_ns{0};                             // for mutexes, scaled to all waits
+};
+
+/// Whether this is a wait for a mutex, one way or the other.
+constexpr bool waits_for_mutex(wait_reason reason) noexcept {
+  return reason == wait_reason::mutex_lock || reason == wait_reason::shared_mutex_lock ||
+         reason == wait_reason::shared_mutex_lock_shared;
+}
+
 class scheduler {
  public:
   scheduler(const options& opts, os::seams seams, uint32_t processors, drive how);
@@ -59,6 +74,12 @@ class scheduler {
 
   /// The same by the thread that drives `p`, a processor of this scheduler.
   WEFT_INLINE void ready_here(processor& p, strand* s) noexcept;
+
+  /// The same for a task that begins.
+  WEFT_INLINE void ready_new(processor& p, strand* s) noexcept;
+
+  /// The end of a wait that is measured: the strand is about to become ready, and is in no queue.
+  WEFT_RARE void wait_ended(strand* s) noexcept;
 
   /// Makes a strand ready that need not run before the others here: behind them if there are any.
   void ready_behind(processor& p, strand* s) noexcept;
@@ -224,8 +245,10 @@ class scheduler {
   uint64_t frames() const noexcept;
   uint64_t elided_frames() const noexcept;
 
-  /// The figures of plain threads that act on the runtime.
-  base::time_histogram& foreign_latencies() noexcept { return foreign_latencies_; }
+  const wait_figures& waits() const noexcept { return waits_; }
+
+  /// The most that metrics have reported of those figures that are differences of counters.
+  std::array<std::atomic<uint64_t>, 3>& reported() noexcept { return reported_; }
 
   uint64_t long_resumes() const noexcept { return long_resumes_.value(); }
 
@@ -260,6 +283,7 @@ class scheduler {
   bool take_mail(processor& p, sched::inbox<strand>& mail, work& out) noexcept;
   strand* fire_timers(processor& p, int64_t now, uint32_t& count) noexcept;
   void push_ring(processor& p, strand* s) noexcept;
+  WEFT_INLINE void run_soon(processor& p, strand* s) noexcept;
   WEFT_RARE void ready_displaced(processor& p, strand* s) noexcept;
   WEFT_RARE void stamp(processor& p, strand* s) noexcept;
   WEFT_NOINLINE void ready_from_outside(strand* s) noexcept;
@@ -319,7 +343,8 @@ class scheduler {
   std::atomic<uint64_t> foreign_finished_{0};
   std::atomic<uint64_t> foreign_frames_{0};
   std::atomic<uint64_t> foreign_elided_frames_{0};
-  base::time_histogram foreign_latencies_;
+  wait_figures waits_;
+  std::array<std::atomic<uint64_t>, 3> reported_{};
   os::note drained_;
 
   std::unique_ptr<os::thread> monitor_thread_;
@@ -338,8 +363,18 @@ class scheduler {
 };
 
 WEFT_INLINE void scheduler::ready_here(processor& p, strand* s) noexcept {
-  if (--p.latency_countdown == 0) [[unlikely]]
+  if (s->sampled != 0) [[unlikely]]
+    wait_ended(s);
+  run_soon(p, s);
+}
+
+WEFT_INLINE void scheduler::ready_new(processor& p, strand* s) noexcept {
+  if (WEFT_METRICS && --p.latency_countdown == 0) [[unlikely]]
     stamp(p, s);
+  run_soon(p, s);
+}
+
+WEFT_INLINE void scheduler::run_soon(processor& p, strand* s) noexcept {
   strand* displaced = p.use_run_next ? p.run_next.put(s) : s;
   if (displaced != nullptr) [[unlikely]]
     ready_displaced(p, displaced);
@@ -451,12 +486,42 @@ void recycle_fork_strand(processor& p, strand* s) noexcept;
 
 WEFT_RARE void record_latency(processor& p, strand* s) noexcept;
 
+/// Takes the time of a wait that begins.
+WEFT_RARE void measure_wait(processor& p, strand* s) noexcept;
+WEFT_RARE void measure_mutex_wait(processor& p, strand* s) noexcept;
+
+/// Before W3 of [park]: one wait in some is measured. Not for mutexes.
+WEFT_INLINE void sample_wait(processor& p, strand* s) noexcept {
+  if (WEFT_METRICS && --p.wait_countdown == 0) [[unlikely]]
+    measure_wait(p, s);
+}
+
+/// The same, and since when the running strand waits, roughly.
+WEFT_INLINE void waits_from_now(strand* s) noexcept {
+  processor& p = *this_context.proc;
+  // relaxed: for the dump.
+  s->since.store(p.sched.coarse_ms(), std::memory_order_relaxed);
+  sample_wait(p, s);
+}
+
+/// The same for a mutex.
+WEFT_INLINE void waits_for_mutex_from_now(strand* s) noexcept {
+  processor& p = *this_context.proc;
+  // relaxed: for the dump.
+  s->since.store(p.sched.coarse_ms(), std::memory_order_relaxed);
+  if (WEFT_METRICS && --p.lock_wait_countdown == 0) [[unlikely]]
+    measure_mutex_wait(p, s);
+}
+
+/// The strand does not wait after all.
+WEFT_INLINE void waits_not(strand* s) noexcept { s->sampled = 0; }
+
 /// Bookkeeping for a strand that is about to run on `p`.
 WEFT_INLINE void dispatched(processor& p, strand* s) noexcept {
   p.counters.dispatches.add();
   // relaxed: read by the monitor and the dump.
   p.running.store(s, std::memory_order_relaxed);
-  if (s->sampled) [[unlikely]]
+  if (s->sampled != 0) [[unlikely]]
     record_latency(p, s);
 }
 

@@ -39,7 +39,7 @@ WEFT_RARE void shape_block(task_control* t) noexcept {
   t->waiting.store(nullptr, std::memory_order_relaxed);
   // relaxed: as above.
   t->kind.store(strand_kind::task, std::memory_order_relaxed);
-  t->sampled = false;
+  t->sampled = 0;
   // relaxed: as above. Each task writes its scope in; what matters until then is that it is a strand's first segment.
   t->first.link.store(segment::link_first, std::memory_order_relaxed);
   const std::size_t bytes = mem::slab_of_strand(t).block_bytes;
@@ -223,7 +223,7 @@ WEFT_INLINE uint64_t launch_task(scheduler* sched, task_control* t, void* root_f
   // relaxed: L3; after the passes were asked, since one that is over has left its flag with the starter.
   if (starter != nullptr && starter->stop.load(std::memory_order_relaxed) == stop_asked) [[unlikely]]
     t->stop.store(stop_asked, std::memory_order_relaxed);
-  s.ready_here(*p, t);  // L4
+  s.ready_new(*p, t);  // L4
   return id;
 }
 
@@ -352,6 +352,7 @@ namespace {
 
 WEFT_NOINLINE std::coroutine_handle<> join_park_begun(task_control* t, waiter& w, strand* s) noexcept {
   if (join_begin_wait(t, w)) return switch_away();
+  waits_not(s);
   // relaxed: nobody else saw the waiter.
   s->waiting.store(nullptr, std::memory_order_relaxed);
   return std::coroutine_handle<>::from_address(s->resume_frame);
@@ -364,8 +365,9 @@ std::coroutine_handle<> join_park(task_control* t, waiter& w, std::coroutine_han
   strand* s = detach(leaf);
   // relaxed: this wait is no stop point; ordered before `waiting` by its release store.
   s->wait_lock.store(nullptr, std::memory_order_relaxed);
-  begin_wait(s, w, wait_reason::join_task, where);
   processor& p = *this_context.proc;
+  sample_wait(p, s);
+  begin_wait(s, w, wait_reason::join_task, where);
   if (p.run_next.peek() == t && p.slice > 1 && !p.forks.has_private() && p.run_next.take() == t) [[likely]] {
     // It has not begun, and is ours now: nobody else touches the word.
     // relaxed: as above.

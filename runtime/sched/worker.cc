@@ -58,6 +58,7 @@ void scheduler::worker_main(worker& w) noexcept {
     }
   }
   p.blocks.flush();
+  p.idle.begin(now_ns());
 }
 
 std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
@@ -67,7 +68,9 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
   if (event_fd_ >= 0 && wake_fd_signalled_.exchange(0, std::memory_order_acq_rel) != 0)
     seams_.sys->drain_event_fd(event_fd_);
   const uint64_t before = p.counters.dispatches.value();
-  touch_clock(now_ns());
+  const int64_t begin = now_ns();
+  touch_clock(begin);
+  p.idle.end(begin);
   if (epochs_.is_due(p)) epochs_.pass(p);
   work found;
   while (p.counters.dispatches.value() - before < most) {
@@ -79,12 +82,14 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
         const int64_t timer = earliest_timer();
         seams_.sys->arm_timer_fd(timer_fd_, timer == INT64_MAX || seams_.time->manual() ? -1 : timer - now_ns());
       }
+      p.idle.begin(now_ns());
       return p.counters.dispatches.value() - before;
     }
     run(p, found);
     found = work{};
   }
   rearm_wake_fd();
+  p.idle.begin(now_ns());
   return p.counters.dispatches.value() - before;
 }
 
@@ -320,9 +325,7 @@ bool scheduler::idle(worker& w) noexcept {
       return true;
     }
   }
-  const int64_t before = now_ns();
-  // relaxed: read by metrics.
-  w.proc.idle_since_ns.store(before, std::memory_order_relaxed);
+  w.proc.idle.begin(now_ns());
   // L4. acquire: pairs with the release store in signal(), which publishes `searching`.
   while (w.word.load(std::memory_order_acquire) == 0) {
     const int64_t timer = earliest_timer();
@@ -352,10 +355,7 @@ bool scheduler::idle(worker& w) noexcept {
     if (keeper) timer_keeper_ns_.store(INT64_MAX, std::memory_order_relaxed);
   }
   rouse_monitor();  // a timer wakes a worker without help
-  // relaxed: read by metrics.
-  w.proc.idle_since_ns.store(0, std::memory_order_relaxed);
-  // relaxed: only this worker writes it.
-  w.proc.idle_ns.store(w.proc.idle_ns.load(std::memory_order_relaxed) + (now_ns() - before), std::memory_order_relaxed);
+  w.proc.idle.end(now_ns());
   return true;
 }
 
@@ -365,8 +365,11 @@ strand* scheduler::fire_timers(processor& p, int64_t now, uint32_t& count) noexc
   strand** link = &first;
   biased_guard guard(p.timer_lock);
   while (sleeper* s = p.timers.pop_due(now)) {
+    p.timers_ended.add();
     if (!claim(*s)) continue;
+    if (WEFT_METRICS) p.lateness.record_owner(now - s->deadline_ns);
     auto* woken = reinterpret_cast<strand*>(end_wait(*s, wait_result::done));
+    if (woken->sampled != 0) wait_ended(woken);
     woken->next = nullptr;
     *link = woken;
     link = &woken->next;

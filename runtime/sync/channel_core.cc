@@ -37,8 +37,7 @@ void free_channel_core(channel_core* core) noexcept { cores().give(core); }
 std::coroutine_handle<> park_in_channel(channel_core& core, wait_queue& queue, waiter& w, std::coroutine_handle<> leaf,
                                         wait_reason reason, std::source_location where) noexcept {
   strand* s = detach(leaf);
-  // relaxed: for the dump.
-  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
+  waits_from_now(s);
   begin_wait(s, w, reason, where);
   queue.push(w);
   core.lock.unlock();

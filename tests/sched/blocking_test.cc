@@ -179,7 +179,7 @@ TEST(BlockingPoolTest, MetricsFollowIt) {
   rt->run([]() -> task<> {
     for (int i = 0; i < 3; ++i) co_await blocking([] {});
   });
-  EXPECT_EQ(read("/weft/blocking/calls:calls"), 3u);
+  EXPECT_EQ(read("/cgo/go-to-c-calls:calls"), 3u);
   EXPECT_EQ(read("/weft/blocking/queued:calls"), 0u);
   EXPECT_GE(read("/weft/blocking/threads:threads"), 1u);
   EXPECT_EQ(read("/sched/threads/total:threads"), threads_before + read("/weft/blocking/threads:threads"));

@@ -28,6 +28,11 @@
 #define WEFT_TSAN 0
 #endif
 
+// 0: what is counted for metrics alone is not counted, to see what counting costs (the CMake option WEFT_METRICS).
+#ifndef WEFT_METRICS
+#define WEFT_METRICS 1
+#endif
+
 #ifndef WEFT_SYMMETRIC_TRANSFER
 #if defined(__clang__)
 #if __clang_major__ >= 19 || defined(__OPTIMIZE__)

@@ -72,10 +72,10 @@ struct promise_base {
   std::coroutine_handle<> continuation;
   uintptr_t role;
 
-  promise_base() noexcept { ++this_context.promises_made; }
+  promise_base() noexcept { this_context.promises_made += WEFT_METRICS; }
 
   static void* operator new(std::size_t bytes) {
-    ++this_context.frames_allocated;
+    this_context.frames_allocated += WEFT_METRICS;
     return frame_allocate(bytes);
   }
   // The frame's memory is given back by whoever awaited it (frame_free).

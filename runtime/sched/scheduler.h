@@ -173,9 +173,9 @@ class scheduler {
   uint32_t searching_workers() const noexcept;
   uint32_t thread_count() const noexcept;
 
-  /// A batch of task ids: the first; the caller owns 16 of them.
+  /// A batch of task ids: the first; the caller owns id_batch of them, and need not use all.
   uint64_t take_ids() noexcept;
-  static constexpr uint64_t id_batch = 16;
+  static constexpr uint64_t id_batch = 32;
 
   /// A block for a strand or segment, from the running processor's cache if it is ours.
   void* take_block(mem::block_kind kind, std::size_t size_class) noexcept;
@@ -214,6 +214,13 @@ class scheduler {
   }
   uint64_t frames() const noexcept;
   uint64_t elided_frames() const noexcept;
+
+  /// The figures per entry function that plain threads count.
+  struct locked_entries {
+    spin_lock lock;
+    entry_table table;  // guarded by lock
+  };
+  locked_entries& foreign_entries() noexcept { return foreign_entries_; }
 
   /// The figures of plain threads that act on the runtime.
   base::time_histogram& foreign_latencies() noexcept { return foreign_latencies_; }
@@ -309,6 +316,7 @@ class scheduler {
   std::atomic<uint64_t> foreign_finished_{0};
   std::atomic<uint64_t> foreign_frames_{0};
   std::atomic<uint64_t> foreign_elided_frames_{0};
+  locked_entries foreign_entries_;
   base::time_histogram foreign_latencies_;
   os::note drained_;
 

@@ -42,6 +42,12 @@
 #endif
 #endif
 
+// Whether every coroutine frame is counted for the function that its task was started with (docs/escape.md). A build
+// option of the library, which its users inherit: program and library must agree.
+#ifndef WEFT_COUNT_FRAMES
+#define WEFT_COUNT_FRAMES 0
+#endif
+
 #define WEFT_INLINE [[gnu::always_inline]] inline
 #define WEFT_NOINLINE [[gnu::noinline]]
 // For the rare branch of a fast path: the callee saves the registers, so the fast path need not.

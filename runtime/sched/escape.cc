@@ -30,7 +30,7 @@ uint64_t bytes_of(const segment* s) noexcept {
 template <class F>
 void with_figures(scheduler& sched, processor* p, task_control* t, F&& f) noexcept {
   if (p != nullptr) return f(p->entries.at({t->function(), nullptr}));
-  spin_guard guard(sched.foreign_entries().lock);
+  const std::lock_guard guard(sched.foreign_entries().lock);
   f(sched.foreign_entries().table.at({t->function(), nullptr}));
 }
 
@@ -253,7 +253,7 @@ bool is_larger(const entry_usage& a, const entry_usage& b) {
 memory_usage usage_of(scheduler& s) {
   sums_by_function all;
   {
-    spin_guard guard(s.foreign_entries().lock);
+    const std::lock_guard guard(s.foreign_entries().lock);
     add_table(all, s.foreign_entries().table);
   }
   memory_usage usage;

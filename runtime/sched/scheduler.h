@@ -17,6 +17,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -217,7 +218,7 @@ class scheduler {
 
   /// The figures per entry function that plain threads count.
   struct locked_entries {
-    spin_lock lock;
+    std::mutex lock;
     entry_table table;  // guarded by lock
   };
   locked_entries& foreign_entries() noexcept { return foreign_entries_; }

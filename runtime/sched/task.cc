@@ -182,7 +182,8 @@ WEFT_NOINLINE uint64_t launch_task_elsewhere(scheduler& s, task_control* t, void
 
 // New ids, because they are used up, or the starter's is higher, or the task's root frame did not fit its first block.
 // In the first case a task is looked at; the other two do not change how far the next look is.
-WEFT_RARE void refill_ids(processor& p, task_control* t) noexcept {
+WEFT_RARE void refill_ids(processor& p, task_control* t, void* root_frame) noexcept {
+  t->set_function(*static_cast<void**>(root_frame));  // publish_task() is yet to come
   const uint64_t left = p.last_task_id - p.next_task_id;
   uint64_t count = left != 0 ? left : std::exchange(p.tasks_to_next_look, 0);
   if (count == 0) {
@@ -236,7 +237,7 @@ WEFT_INLINE uint64_t launch_task(scheduler* sched, task_control* t, void* root_f
     scope = scope_for(*p, starter, by, least);
   }
   if (p->next_task_id == p->last_task_id || p->next_task_id < least) [[unlikely]]
-    refill_ids(*p, t);
+    refill_ids(*p, t, root_frame);
   const uint64_t id = p->next_task_id++;
   publish_task(t, root_frame, started_at, id, link | scope << task_control::scope_shift);  // L1
   s.count_created(p);                                                                      // A1

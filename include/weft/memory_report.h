@@ -19,7 +19,8 @@ struct entry_usage {
   uint64_t live_tasks = 0;         ///< that have not ended
   uint64_t stack_bytes = 0;        ///< that the live ones hold
   uint64_t first_block_bytes = 0;  ///< that the next task of this kind begins with: the high-water hint
-  uint64_t high_water_bytes = 0;   ///< the most that a stack of one was seen to need; 0: none was seen to grow
+  uint64_t high_water_bytes = 0;   ///< the most that a stack of one needed when it grew; 0: none grew. Else at least half
+                                     ///< of the truth; exact with memory_usage::frames_counted
   uint64_t growths = 0;            ///< times that a stack took a new segment
   uint64_t hot_splits = 0;         ///< times that it took the processor's spare one
   uint64_t frames_on_stack = 0;    ///< coroutines called; 0 unless memory_usage::frames_counted

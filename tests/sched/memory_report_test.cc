@@ -132,7 +132,7 @@ TEST(MemoryReportTest, ASegmentThatAShrinkingStackGaveUpIsHeldNoMore) {
   test::settle(*rt);
   const entry_usage parked = of(memory_report(*rt), "grows_and_parks");
   EXPECT_EQ(parked.live_tasks, 1u);
-  EXPECT_GT(parked.high_water_bytes, 2000u * 32);
+  EXPECT_GT(parked.high_water_bytes, 1000u * 32) << "seen when it grew last, so at least half";
   EXPECT_LT(parked.stack_bytes, 4096u) << "its deep frames are gone when it parks";
   ch.close();
   test::settle(*rt);

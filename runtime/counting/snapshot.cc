@@ -166,6 +166,7 @@ std::string snapshot::text(std::size_t most_rows) const {
   std::string out =
       absl::StrFormat("%d allocations, %d bytes; %d frees; live blocks %+d, live bytes %+d\n", all.allocations,
                       all.allocated_bytes, all.frees, all.live_blocks(), all.live_bytes());
+  if (lines_.empty()) return out;
   absl::StrAppendFormat(&out, "\n%12s %14s %12s %12s %14s  task\n", "allocations", "bytes", "frees", "live blocks",
                         "live bytes");
   const std::vector<row> tasks = rows_of(by_task(), owner_name);

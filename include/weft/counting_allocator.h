@@ -20,8 +20,8 @@
 
 namespace weft::heap {
 
-/// Sums since the program's start, or between two snapshots. Bytes are those of the blocks that malloc gave, which are a
-/// little larger than what was asked for.
+/// Sums since the program's start, or between two snapshots. Bytes are those of the blocks that malloc gave, which are
+/// a little larger than what was asked for.
 struct counts {
   uint64_t allocations = 0;
   uint64_t allocated_bytes = 0;

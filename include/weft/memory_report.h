@@ -13,19 +13,22 @@ class runtime;
 /// The tasks that were started with one coroutine function. All bytes include a task's control block, which lies on its
 /// stack's first block.
 struct entry_usage {
-  std::string function;            ///< as in dumps
-  const void* address = nullptr;   ///< of its code
-  uint64_t tasks_started = 0;      ///< an estimate, unless memory_usage::frames_counted
-  uint64_t live_tasks = 0;         ///< that have not ended
-  uint64_t stack_bytes = 0;        ///< that the live ones hold
-  uint64_t first_block_bytes = 0;  ///< that the next task of this kind begins with: the high-water hint
-  uint64_t high_water_bytes = 0;   ///< the most that a stack of one needed when it grew; 0: none grew. Else at least half
-                                     ///< of the truth; exact with memory_usage::frames_counted
-  uint64_t growths = 0;            ///< times that a stack took a new segment
-  uint64_t hot_splits = 0;         ///< times that it took the processor's spare one
-  uint64_t frames_on_stack = 0;    ///< coroutines called; 0 unless memory_usage::frames_counted
-  uint64_t frames_elided = 0;      ///< whose frame the compiler put into the caller's; likewise
-  uint64_t frame_bytes = 0;        ///< of the frames on the stack, over time; likewise
+  std::string function;           ///< as in dumps
+  const void* address = nullptr;  ///< of its code
+  uint64_t tasks_started = 0;     ///< an estimate, unless memory_usage::frames_counted
+  uint64_t live_tasks = 0;        ///< that have not ended
+  uint64_t stack_bytes = 0;       ///< that the live ones hold
+  /// That the next task of this kind begins with: the high-water hint. Functions of one type share it.
+  uint64_t first_block_bytes = 0;
+  /// The most that a stack of one needed when it grew; 0: none grew. What was needed later, up to the next growth, is
+  /// not seen; exact with memory_usage::frames_counted.
+  uint64_t high_water_bytes = 0;
+  uint64_t growths = 0;     ///< times that a stack took a new segment
+  uint64_t hot_splits = 0;  ///< times that it took the processor's spare one
+  // 0 unless memory_usage::frames_counted:
+  uint64_t frames_on_stack = 0;  ///< coroutines called
+  uint64_t frames_elided = 0;    ///< whose frame the compiler put into the caller's
+  uint64_t frame_bytes = 0;      ///< of the frames on the stack, over time
 };
 
 struct memory_usage {

@@ -3,9 +3,9 @@
 //   build/release/samples/escape [LINES]
 //
 // `returns` gives every line's fields back in a new vector of strings. `hands_over` keeps one vector for splitting and
-// looks thrifty, but copies the fields for the task that counts them: the allocations are the same, only elsewhere.
-// `callers_buffer` splits into a buffer of the caller's and returns nothing that owns memory. docs/escape.md shows a run.
-#include <weft/counting_allocator.h>
+// looks thrifty, but copies the fields for the task that counts them: most of the allocations are only elsewhere.
+// `callers_buffer` splits into a buffer of the caller's and returns nothing that owns memory. docs/escape.md shows a
+// run.
 #include <weft/weft.h>
 
 #include <charconv>

@@ -278,7 +278,7 @@ TEST(CountingAllocatorTest, LiveBytesFollowTheHeapAndAreTheRuntimesToRead) {
   EXPECT_NE(usage.program_heap_bytes, 0u);
 }
 
-// Steady state: no allocation ------------------------------------------------------------------------------------------
+// Steady state: no allocation ----------------------------------------------------------------------------------------
 
 task<> sends(channel<int> out, int n) {
   for (int i = 0; i < n; ++i) {

@@ -26,31 +26,31 @@ lacks() { if grep -Eq -- "$2" "$temp/$1"; then fail "a line like '$2' in: $(cat 
 case_every_coroutine_has_a_row_with_its_frame_size() {
   run 0 "$here/sample.cc"
   # line, frame bytes, elided, not elided, calls inlined, not inlined
-  has out '^ +[0-9]+ +[1-9][0-9]+ +1 +0 +[0-9]+ +0 +.*up_to\(int\)'
-  has out '^ +[0-9]+ +[1-9][0-9]+ +0 +1 +[0-9]+ +[0-9]+ +inner\(int\)'
-  has out '^ +[0-9]+ +[1-9][0-9]+ +0 +0 +[0-9]+ +[0-9]+ +outer\(int\)'
-  [[ $(grep -c 'outer(int)$' "$temp/out") == 2 ]] || fail "outer is not once a row and once a caller: $(cat "$temp/out")"
+  has out '^ +[0-9]+ +[1-9][0-9]+ +1 +0 +[0-9]+ +0 +.*up_to'
+  has out '^ +[0-9]+ +[1-9][0-9]+ +0 +1 +[0-9]+ +[0-9]+ +inner'
+  has out '^ +[0-9]+ +[1-9][0-9]+ +0 +0 +[0-9]+ +[0-9]+ +outer'
+  [[ $(grep -c 'outer$' "$temp/out") == 2 ]] || fail "outer is not once a row and once a caller: $(cat "$temp/out")"
 }
 
 case_it_says_where_frames_were_elided() {
   run 0 "$here/sample.cc"
-  has out 'up_to\(int\): elided in sum_of_three\(\)'
-  has out 'inner\(int\): not elided in outer\(int\)'
+  has out 'up_to: elided in sum_of_three'
+  has out 'inner: not elided in outer'
 }
 
 case_it_says_which_calls_were_not_inlined_and_why() {
   run 0 "$here/sample.cc"
-  has out 'outer\(int\): kept_apart\(int\) at sample.cc:[0-9]+: .*noinline'
-  lacks out ': twice\(int\)'
+  has out 'outer: kept_apart at sample.cc:[0-9]+: .*noinline'
+  lacks out ': twice'
 }
 
 case_the_compilers_flags_follow_two_dashes() {
-  printf '// A file that wants a macro.\n#include <weft/task.h>\nweft::task<int> f() { co_return NUMBER; }\n' >"$temp/a.cc"
+  printf '%s\n' '#include <weft/task.h>' 'weft::task<int> f() { co_return NUMBER; }' >"$temp/a.cc"
   run 1 a.cc
   has err 'NUMBER'
   has err "could not compile 'a.cc'"
   run 0 a.cc -- -DNUMBER=3 -O1
-  has out 'f\(\)$'
+  has out ' f$'
 }
 
 case_a_file_without_coroutines_says_so() {

@@ -6,12 +6,15 @@
 // looks thrifty, but copies the fields for the task that counts them: most of the allocations are only elsewhere.
 // `callers_buffer` splits into a buffer of the caller's and returns nothing that owns memory. docs/escape.md shows a
 // run.
+#include <weft/counting_allocator.h>
 #include <weft/weft.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -59,6 +59,9 @@ struct options {
   /// Period of the schedtrace line on stderr; 0: none.
   std::chrono::milliseconds schedtrace{0};
 
+  /// Dumps, a deadlock's too, end with the text of memory_report().
+  bool memory_in_dumps = false;
+
   /// Growth percentage that paces epochs; -1: off.
   int gc_percent = 100;
 

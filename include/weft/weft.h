@@ -9,6 +9,7 @@
 #include <weft/go.h>
 #include <weft/join.h>
 #include <weft/join_handle.h>
+#include <weft/memory_report.h>
 #include <weft/metrics.h>
 #include <weft/mutex.h>
 #include <weft/once.h>

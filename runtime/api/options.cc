@@ -71,9 +71,13 @@ absl::Status read_debug(const char* text, options& out) {
     const std::string_view item = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(item.size() + 1, rest.size()));
     if (item.empty()) continue;
+    if (item == "memory") {
+      out.memory_in_dumps = true;
+      continue;
+    }
     if (item.substr(0, trace.size()) != trace)
       return absl::InvalidArgumentError("weft: WEFT_DEBUG has \"" + std::string(item) +
-                                        "\"; allowed is a comma list of schedtrace=MILLISECONDS");
+                                        "\"; allowed is a comma list of schedtrace=MILLISECONDS and memory");
     absl::StatusOr<int64_t> ms = base::parse_integer("WEFT_DEBUG schedtrace", item.substr(trace.size()), 1, 86'400'000);
     if (!ms.ok()) return refused(ms.status());
     out.schedtrace = std::chrono::milliseconds(*ms);

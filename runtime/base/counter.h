@@ -20,6 +20,12 @@ class counter {
     value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
 
+  /// Makes it at least `n`, for the highest value that was seen. Owner only, as above.
+  void raise(uint64_t n) noexcept {
+    // relaxed: as above.
+    if (n > value_.load(std::memory_order_relaxed)) value_.store(n, std::memory_order_relaxed);
+  }
+
   /// The count so far. Thread safety: any thread. Order: none.
   [[nodiscard]] uint64_t value() const noexcept {
     // relaxed: a statistic; a read from another thread may lag.

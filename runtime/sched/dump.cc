@@ -6,6 +6,7 @@
 #include <source_location>
 
 #include "os/symbol.h"
+#include "sched/escape.h"
 
 namespace weft::detail {
 
@@ -83,6 +84,7 @@ std::string dump_task(const task_info& info) {
 std::string dump_tasks(scheduler& s) {
   std::string text;
   for (const task_info& info : list_tasks(s)) text += dump_task(info) + "\n";
+  if (s.opts().memory_in_dumps) text += "memory:\n" + usage_of(s).text() + "\n";
   return text;
 }
 

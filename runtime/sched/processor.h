@@ -19,6 +19,7 @@
 #include "mem/block_heap.h"
 #include "os/clock.h"
 #include "sched/epoch.h"
+#include "sched/escape.h"
 #include "sched/inbox.h"
 #include "sched/run_next.h"
 #include "sched/run_queue.h"
@@ -150,10 +151,21 @@ class alignas(128) processor {
   base::fast_random random;
   mem::block_cache blocks;
   fork_deque<fork_entry> forks;
-  uint64_t next_task_id = 0, last_task_id = 0;  // a batch of ids
+  // The ids of the next tasks; when they are used up, the next task is counted for its function (escape.h).
+  uint64_t next_task_id = 0, last_task_id = 0;
+  uint32_t tasks_to_next_look = 0;  // what was left of them when look_at_next_launch() cut them short
+  uint64_t tasks_looked_over = 0;   // tasks_created when a task was counted last
+  entry_table entries;              // read by any thread
   lock_crossings crossings;
   uint32_t epoch_passed = 0;        // the last one; see [epoch]
   processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
+
+  /// Sends the next launch of a task to its slow path.
+  void look_at_next_launch() noexcept {
+    if (next_task_id == last_task_id) return;
+    tasks_to_next_look = static_cast<uint32_t>(last_task_id - next_task_id);
+    last_task_id = next_task_id;
+  }
 
   // Shared: each has its own protocol.
   alignas(64) sched::run_next_slot<strand> run_next;

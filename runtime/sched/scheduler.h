@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -203,9 +204,9 @@ class scheduler {
   uint32_t searching_workers() const noexcept;
   uint32_t thread_count() const noexcept;
 
-  /// A batch of task ids: the first; the caller owns 16 of them.
+  /// A batch of task ids: the first; the caller owns id_batch of them, and need not use all.
   uint64_t take_ids() noexcept;
-  static constexpr uint64_t id_batch = 16;
+  static constexpr uint64_t id_batch = 32;
 
   /// A block for a strand or segment, from the running processor's cache if it is ours.
   void* take_block(mem::block_kind kind, std::size_t size_class) noexcept;
@@ -238,7 +239,8 @@ class scheduler {
     context& c = this_context;
     // relaxed: statistics.
     foreign_frames_.fetch_add(c.frames_allocated, std::memory_order_relaxed);
-    foreign_elided_frames_.fetch_add(c.promises_made - c.frames_allocated, std::memory_order_relaxed);
+    if constexpr (WEFT_MAY_ELIDE)
+      foreign_elided_frames_.fetch_add(c.promises_made - c.frames_allocated, std::memory_order_relaxed);
     c.frames_allocated = 0;
     c.promises_made = 0;
   }
@@ -249,6 +251,13 @@ class scheduler {
 
   /// The most that metrics have reported of those figures that are differences of counters.
   std::array<std::atomic<uint64_t>, 3>& reported() noexcept { return reported_; }
+
+  /// The figures per entry function that plain threads count.
+  struct locked_entries {
+    std::mutex lock;
+    entry_table table;  // guarded by lock
+  };
+  locked_entries& foreign_entries() noexcept { return foreign_entries_; }
 
   uint64_t long_resumes() const noexcept { return long_resumes_.value(); }
 
@@ -345,6 +354,7 @@ class scheduler {
   std::atomic<uint64_t> foreign_elided_frames_{0};
   wait_figures waits_;
   std::array<std::atomic<uint64_t>, 3> reported_{};
+  locked_entries foreign_entries_;
   os::note drained_;
 
   std::unique_ptr<os::thread> monitor_thread_;

@@ -98,6 +98,7 @@ WEFT_RARE void* frame_allocate_slow(std::size_t bytes) noexcept {
       p->counters.hot_splits.add();
     }
   }
+  const bool from_spare = s != nullptr;
   if (s == nullptr) {
     if (below->stack_bytes + want > sched.opts().stack_limit_bytes) [[unlikely]]
       stack_overflow(sched, current, __builtin_return_address(0));
@@ -108,6 +109,7 @@ WEFT_RARE void* frame_allocate_slow(std::size_t bytes) noexcept {
   }
   // relaxed: its own.
   s->link.store(reinterpret_cast<uintptr_t>(below), std::memory_order_relaxed);
+  note_growth(sched, p, current, s, used + bytes, from_spare);
   s->stack_bytes = below->stack_bytes + segment_bytes(s);
   below->sp = c.sp;
   c.top = s;
@@ -131,6 +133,7 @@ WEFT_RARE void frame_free_slow(char* frame) noexcept {
     c.top = below;
     c.sp = below->sp;
     c.limit = below->limit;
+    note_shrink(sched, p, c.current, segment_bytes(s));
     if (p != nullptr && segment_bytes(s) <= mem::largest_block &&
         (p->spare == nullptr || segment_bytes(p->spare) < segment_bytes(s)))
       std::swap(s, p->spare);

@@ -97,7 +97,7 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
 WEFT_INLINE void take_over_frame_counts(processor& p) noexcept {
   context& c = this_context;
   p.counters.frames.add(c.frames_allocated);
-  p.counters.elided_frames.add(c.promises_made - c.frames_allocated);
+  if constexpr (WEFT_MAY_ELIDE) p.counters.elided_frames.add(c.promises_made - c.frames_allocated);
   c.frames_allocated = 0;
   c.promises_made = 0;
 }

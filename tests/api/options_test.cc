@@ -73,6 +73,8 @@ TEST(OptionsTest, WellFormedVariablesAreTaken) {
   EXPECT_EQ(with("WEFT_IO", "epoll")->io, io_backend::epoll);
   EXPECT_EQ(with("WEFT_DEBUG", "schedtrace=1000")->schedtrace, 1000ms);
   EXPECT_EQ(with("WEFT_DEBUG", "")->schedtrace, 0ms);
+  EXPECT_FALSE(with("WEFT_DEBUG", "")->memory_in_dumps);
+  EXPECT_TRUE(with("WEFT_DEBUG", "schedtrace=5,memory")->memory_in_dumps);
 }
 
 struct malformed {

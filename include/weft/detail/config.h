@@ -47,6 +47,20 @@
 #endif
 #endif
 
+// Whether every coroutine frame is counted for the function that its task was started with (docs/escape.md). A build
+// option of the library, which its users inherit: program and library must agree.
+#ifndef WEFT_COUNT_FRAMES
+#define WEFT_COUNT_FRAMES 0
+#endif
+
+// Whether the compiler may put the frame of a task<T> into its caller's: with an attribute that came with clang 20.
+// Where none does, that is not looked for.
+#if defined(__clang__) && __clang_major__ >= 20
+#define WEFT_MAY_ELIDE 1
+#else
+#define WEFT_MAY_ELIDE 0
+#endif
+
 #define WEFT_INLINE [[gnu::always_inline]] inline
 #define WEFT_NOINLINE [[gnu::noinline]]
 // For the rare branch of a fast path: the callee saves the registers, so the fast path need not.

@@ -129,7 +129,7 @@ struct context {
   bias_owner<std_atomics>* locks = &no_processor;  ///< what biased locks the processor is inside of
   int32_t budget = 0;                              ///< operations left before the strand must yield
   // Since the worker's loop last took them over into the processor's counters.
-  uint64_t promises_made = 0;     ///< coroutines begun
+  uint64_t promises_made = 0;     ///< coroutines begun; not counted where no frame can be elided
   uint64_t frames_allocated = 0;  ///< frames put on the stack for them; the compiler elided the rest
 };
 

@@ -10,7 +10,7 @@
 //	yield1000  the same with 1000 goroutines
 //	parked     1,000,000 goroutines blocked on one channel: growth of the resident set, bytes per task
 //
-// and, in sync.go, the workloads of select, streams, locks and timers.
+// and, in sync.go and pool.go, the workloads of select, streams, locks, timers and pools.
 //
 // THREADS sets GOMAXPROCS. The garbage collector runs with its defaults.
 //

@@ -12,6 +12,8 @@
 #include <weft/detail/pool_core.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -126,14 +128,7 @@ class pool_registry {
     raise_end(s.number + 1);
     s.enrolled = true;
     if (!s.linked) list.link(s);
-    if (!s.core.looks_at_puts_)
-      // relaxed: read by the slot's owner only.
-      s.core.chunks_[s.number / pool_core::chunk_slots]
-          .load(std::memory_order_relaxed)
-          // relaxed: as above.
-          ->fast[s.number % pool_core::chunk_slots]
-          // relaxed: as above.
-          .store(&s, std::memory_order_relaxed);
+    if (!s.core.looks_at_puts_) s.core.set_fast(s, s);
   }
 
   // The epoch's passes.
@@ -288,7 +283,23 @@ class pool_registry {
   std::atomic<uint64_t> executed_{0};
 };
 
-constinit pool_core::chunk pool_core::no_slots;
+constinit pool_slot_head pool_core::no_slot{pool_slot_head::no_node, {}, {}};
+
+struct pool_core::slot_table {
+  explicit slot_table(uint32_t n)
+      : size(n), fast(new std::atomic<pool_slot_head*>[n]), all(new std::atomic<pool_slot*>[n]) {
+    for (uint32_t i = 0; i < n; ++i) {
+      // relaxed: here and below, not yet shared.
+      fast[i].store(&no_slot, std::memory_order_relaxed);
+      // relaxed: as above.
+      all[i].store(nullptr, std::memory_order_relaxed);
+    }
+  }
+  const uint32_t size;
+  const std::unique_ptr<std::atomic<pool_slot_head*>[]> fast;
+  const std::unique_ptr<std::atomic<pool_slot*>[]> all;
+  slot_table* older = nullptr;
+};
 
 pool_core::pool_core(const pool_settings& settings, const pool_type& type, void* pool)
     : looks_at_puts_(drops_at_random || type.bytes_of != nullptr || type.reset != nullptr ||
@@ -304,10 +315,8 @@ pool_core::pool_core(const pool_settings& settings, const pool_type& type, void*
       name_(settings.name),
       byte_room_(settings.shared_room != nullptr ? *settings.shared_room : own_byte_room_),
       slot0_(*this, 0) {
-  // relaxed: here and below, not yet shared.
-  for (auto& c : chunks_) c.store(&no_slots, std::memory_order_relaxed);
   if (const int64_t limit = clamp_limit(settings.most_objects); limit != pool_room::unlimited) {
-    // relaxed: as above.
+    // relaxed: here and below, not yet shared.
     object_room_.left.store(limit, std::memory_order_relaxed);
     object_room_.most_kept = most_kept_of(settings.most_objects);
   }
@@ -338,30 +347,28 @@ pool_core::~pool_core() {
   pool_registry::get().executed(cleaned);
   for_each_slot([&](pool_slot& s) {
     for (pool_node* n = std::exchange(s.list, nullptr); n != nullptr;) destroy_and_free(std::exchange(n, n->next));
-    if (s.one != nullptr) destroy_and_free(std::exchange(s.one, nullptr));
+    if (pool_node* n = s.take_one()) destroy_and_free(n);
     destroy_all(s.shared.take_all());
     destroy_all(s.victims.take_all());
     free_blanks(s);
     return_room(s);
   });
-  for (auto& at : chunks_) {
-    // relaxed: nobody else is here any more.
-    chunk* c = at.load(std::memory_order_relaxed);
-    if (c == &no_slots) continue;
-    // relaxed: as above.
-    for (auto& s : c->all) delete s.load(std::memory_order_relaxed);
-    delete c;
-  }
+  // relaxed: nobody else is here any more.
+  slot_table* t = table_.load(std::memory_order_relaxed);
+  // relaxed: as above.
+  for (uint32_t i = 0; t != nullptr && i < t->size; ++i) delete t->all[i].load(std::memory_order_relaxed);
+  while (t != nullptr) delete std::exchange(t, t->older);
 }
 
 // Slots -------------------------------------------------------------------------------------------------------------
 
 pool_slot* pool_core::slot_at(uint32_t number) const noexcept {
   if (number == 0) return const_cast<pool_slot*>(&slot0_);
-  // acquire: pairs with the release stores in make_slot().
-  const chunk* c = chunks_[number / chunk_slots].load(std::memory_order_acquire);
-  // acquire: as above.
-  return c->all[number % chunk_slots].load(std::memory_order_acquire);
+  // acquire: pairs with the release store in grow().
+  const slot_table* t = table_.load(std::memory_order_acquire);
+  if (t == nullptr || number >= t->size) return nullptr;
+  // acquire: pairs with the release store in make_slot().
+  return t->all[number].load(std::memory_order_acquire);
 }
 
 template <class F>
@@ -372,21 +379,50 @@ void pool_core::for_each_slot(F f) const noexcept {
     if (pool_slot* s = slot_at(i)) f(*s);
 }
 
-pool_slot* pool_core::make_slot(uint32_t number) noexcept {
-  std::atomic<chunk*>& at = chunks_[number / chunk_slots];
-  // acquire: here and in the CAS, pairs with the CAS of another processor.
-  chunk* c = at.load(std::memory_order_acquire);
-  if (c == &no_slots) {
-    std::unique_ptr<chunk> fresh(new (std::nothrow) chunk);
-    if (fresh == nullptr) return nullptr;
-    // acq_rel: publishes the zeros; see above.
-    if (at.compare_exchange_strong(c, fresh.get(), std::memory_order_acq_rel, std::memory_order_acquire))
-      c = fresh.release();
+// Makes room for the number. False: no memory.
+bool pool_core::grow(uint32_t number) noexcept {
+  std::unique_ptr<slot_table> fresh;
+  try {
+    fresh = std::make_unique<slot_table>(std::max(8u, std::bit_ceil(number + 1)));
+  } catch (const std::bad_alloc&) {
+    return false;
   }
+  const spin_guard guard(table_lock_);
+  // relaxed: written under the lock only; here and below.
+  slot_table* old = table_.load(std::memory_order_relaxed);
+  if (old != nullptr && old->size > number) return true;
+  for (uint32_t i = 0; old != nullptr && i < old->size; ++i) {
+    // relaxed: published by the stores below, as is what they point to.
+    fresh->fast[i].store(old->fast[i].load(std::memory_order_relaxed), std::memory_order_relaxed);
+    // relaxed: as above.
+    fresh->all[i].store(old->all[i].load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
+  fresh->older = old;
+  slot_table* t = fresh.release();
+  // release: pairs with the acquire load in slot_at().
+  table_.store(t, std::memory_order_release);
+  // release: here and below, pairs with the acquire loads in fast_slot().
+  fast_.store(t->fast.get(), std::memory_order_release);
+  // release: after the table, which is then at least so large.
+  fast_size_.store(t->size, std::memory_order_release);
+  return true;
+}
+
+void pool_core::set_fast(pool_slot& s, pool_slot_head& to) noexcept {
+  const spin_guard guard(table_lock_);
+  // relaxed: written under the lock only. relaxed: the entry is for the slot's owner.
+  table_.load(std::memory_order_relaxed)->fast[s.number].store(&to, std::memory_order_relaxed);
+}
+
+pool_slot* pool_core::make_slot(uint32_t number) noexcept {
+  if (!grow(number)) return nullptr;
   auto* s = new (std::nothrow) pool_slot(*this, number);
   if (s == nullptr) return nullptr;
-  // release: publishes the slot; pairs with the acquire load in slot_at().
-  c->all[number % chunk_slots].store(s, std::memory_order_release);
+  {
+    const spin_guard guard(table_lock_);
+    // relaxed: written under the lock only. release: publishes the slot; pairs with the acquire load in slot_at().
+    table_.load(std::memory_order_relaxed)->all[number].store(s, std::memory_order_release);
+  }
   // relaxed: a bound that only grows.
   uint32_t end = slot_end_.load(std::memory_order_relaxed);
   while (end <= number &&
@@ -398,6 +434,9 @@ pool_slot* pool_core::make_slot(uint32_t number) noexcept {
 
 // The calling thread's slot, enrolled; nullptr: use slot 0.
 pool_slot* pool_core::own_slot(uint32_t number) noexcept {
+  pool_slot_head& enrolled = fast_slot(number);
+  if (&enrolled != &no_slot) [[likely]]
+    return static_cast<pool_slot*>(&enrolled);
   if (number == 0 || number >= most_pool_slots) return nullptr;
   pool_slot* s = slot_at(number);
   if (s == nullptr) s = make_slot(number);
@@ -431,7 +470,7 @@ pool_node* pool_core::take_slow(pool_node** blank) noexcept {
 }
 
 pool_node* pool_core::take_from(pool_slot& s) noexcept {
-  pool_node* n = std::exchange(s.one, nullptr);
+  pool_node* n = s.take_one();
   owner_counter* hit = &s.hits_private;
   if (n == nullptr) {
     hit = &s.hits_shared;
@@ -543,10 +582,7 @@ void pool_core::leave(pool_slot& s, pool_node* n) noexcept {
 }
 
 void pool_core::put_into(pool_slot& s, pool_node* n) noexcept {
-  if (s.one == nullptr) {
-    s.one = n;
-    return;
-  }
+  if (s.give_one(n)) return;
   if (s.list_count == batch_nodes) publish(s);
   n->next = s.list;
   s.list = n;
@@ -604,9 +640,9 @@ uint64_t pool_core::age(pool_slot& s, bool& empty) noexcept {
     top = head;
   };
   if (s.list != nullptr) add(std::exchange(s.list, nullptr), std::exchange(s.list_count, 0));
-  if (s.one != nullptr) {
-    s.one->next = nullptr;
-    add(std::exchange(s.one, nullptr), 1);
+  if (pool_node* n = s.take_one()) {
+    n->next = nullptr;
+    add(n, 1);
   }
   pool_node* old = s.victims.take_all();
   if (top != nullptr) s.victims.store(top, top->size.total);
@@ -626,9 +662,9 @@ uint64_t pool_core::age(pool_slot& s, bool& empty) noexcept {
 // S2.
 void pool_core::abandon(pool_slot& s) noexcept {
   if (s.list != nullptr) publish(s);
-  if (s.one != nullptr) {
-    s.one->next = nullptr;
-    s.list = std::exchange(s.one, nullptr);
+  if (pool_node* n = s.take_one()) {
+    n->next = nullptr;
+    s.list = n;
     s.list_count = 1;
     publish(s);
   }
@@ -638,10 +674,7 @@ void pool_core::abandon(pool_slot& s) noexcept {
 
 void pool_core::unenrol(pool_slot& s) noexcept {
   s.enrolled = false;
-  // relaxed: the chunk is the slot's; `fast` is read by the slot's owner only.
-  chunk* c = chunks_[s.number / chunk_slots].load(std::memory_order_relaxed);
-  // relaxed: as above.
-  c->fast[s.number % chunk_slots].store(nullptr, std::memory_order_relaxed);
+  set_fast(s, no_slot);
 }
 
 void pool_core::free_blanks(pool_slot& s) noexcept {

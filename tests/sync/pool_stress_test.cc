@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -19,6 +20,7 @@
 
 #include "support/as_processor.h"
 #include "support/processors.h"
+#include "sync/pool_core.h"
 
 namespace weft {
 namespace {
@@ -137,11 +139,15 @@ TEST_P(PoolStressTest, TheSameWithLimits) {
 TEST(PoolStressTest, TwoRuntimesComeAndGoBesideOnePool) {
   {
     pool<exclusive> p([] { return exclusive(); });
+    std::mutex making;  // make_runtime() is for one thread at a time
     std::vector<std::thread> hosts;
     for (int host = 0; host < 2; ++host)
-      hosts.emplace_back([&p, host] {
+      hosts.emplace_back([&p, &making, host] {
         for (int i = 0; i < (slow_build ? 3 : 10); ++i) {
-          const auto rt = make_runtime(1 + host);
+          const auto rt = [&] {
+            const std::lock_guard guard(making);
+            return make_runtime(1 + host);
+          }();
           handle_channel ch(4);
           join_handle<void> one = rt->spawn(use, std::ref(p), ch, ch, i);
           join_handle<void> two = rt->spawn(use, std::ref(p), ch, ch, i + 1);

@@ -19,7 +19,6 @@
 // Rejected: a table by pool in each processor. It would have to outlive pools, and pools processors.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -93,20 +92,43 @@ class owner_counter {
 
 class pool_core;
 
+/// What the fast path sees of a slot. Owner only; the counters are read by others.
+struct pool_slot_head {
+  /// The value of `one` that is no node and leaves no room for one: of the slot that stands for none.
+  static constexpr uintptr_t no_node = 1;
+
+  uintptr_t one = 0;  // a pool_node, or 0; a number, so that no_slot needs no initialization at run time
+  owner_counter hits_private;
+  owner_counter puts;
+
+  /// The node, if there is one, which is then the caller's.
+  WEFT_INLINE pool_node* take_one() noexcept {
+    const uintptr_t n = one;
+    if (n <= no_node) [[unlikely]]
+      return nullptr;
+    one = 0;
+    return reinterpret_cast<pool_node*>(n);
+  }
+  /// False: there is one already.
+  WEFT_INLINE bool give_one(pool_node* n) noexcept {
+    if (one != 0) [[unlikely]]
+      return false;
+    one = reinterpret_cast<uintptr_t>(n);
+    return true;
+  }
+};
+
 /// What one processor has in one pool.
-struct alignas(128) pool_slot {
+struct alignas(128) pool_slot : pool_slot_head {
   pool_slot(pool_core& c, uint32_t n) noexcept : core(c), number(n) {}
 
   // Owner only; the counters are read by others.
-  pool_node* one = nullptr;
+  bool enrolled = false;
   pool_node* list = nullptr;
   uint32_t list_count = 0;
   uint32_t blank_count = 0;
   pool_node* blanks = nullptr;  // nodes without an object
-  owner_counter hits_private;
-  owner_counter puts;
   owner_counter hits_shared;
-  bool enrolled = false;
 
   // Taken by others.
   alignas(64) batch_stack<pool_node> shared;
@@ -160,14 +182,10 @@ class pool_core {
 
   /// A node with an object; nullptr: try take_slow().
   WEFT_INLINE pool_node* take_fast() noexcept {
-    pool_slot* s = fast_slot(this_context.locks->slot);
-    if (s == nullptr) [[unlikely]]
-      return nullptr;
-    pool_node* n = s->one;
-    if (n == nullptr) [[unlikely]]
-      return nullptr;
-    s->one = nullptr;
-    s->hits_private.add();
+    pool_slot_head& s = fast_slot(this_context.locks->slot);
+    pool_node* n = s.take_one();
+    if (n != nullptr) [[likely]]
+      s.hits_private.add();
     return n;
   }
 
@@ -176,13 +194,10 @@ class pool_core {
 
   /// Gives back a node with an object.
   WEFT_INLINE void give(pool_node* n) noexcept {
-    pool_slot* s = fast_slot(this_context.locks->slot);
-    if (s != nullptr && s->one == nullptr) [[likely]] {
-      s->one = n;
-      s->puts.add();
-      return;
-    }
-    give_slow(n);
+    pool_slot_head& s = fast_slot(this_context.locks->slot);
+    if (!s.give_one(n)) [[unlikely]]
+      return give_slow(n);
+    s.puts.add();
   }
 
   /// A node without an object. Throws std::bad_alloc.
@@ -206,22 +221,16 @@ class pool_core {
  private:
   friend class pool_registry;
 
-  static constexpr uint32_t chunk_slots = 64;
+  // Slots by number. Grows; former tables stay until the pool dies, since others may be looking at one.
+  struct slot_table;
+  static pool_slot_head no_slot;  // never written
 
-  // Slots by number. `fast` has those that are enrolled, unless the pool has to look at each put.
-  struct chunk {
-    std::array<std::atomic<pool_slot*>, chunk_slots> fast{};
-    std::array<std::atomic<pool_slot*>, chunk_slots> all{};
-  };
-  static chunk no_slots;  // never written
-
-  WEFT_INLINE pool_slot* fast_slot(uint32_t number) noexcept {
-    if (number >= most_pool_slots) [[unlikely]]
-      return nullptr;
-    // acquire: pairs with the release store in make_slot(), so that the chunk is seen with its zeros.
-    chunk* c = chunks_[number / chunk_slots].load(std::memory_order_acquire);
-    // relaxed: written by the slot's owner only.
-    return c->fast[number % chunk_slots].load(std::memory_order_relaxed);
+  WEFT_INLINE pool_slot_head& fast_slot(uint32_t number) noexcept {
+    // acquire: pairs with the release store in grow(), so that the table is at least as large.
+    if (number >= fast_size_.load(std::memory_order_acquire)) [[unlikely]]
+      return no_slot;
+    // acquire: as above. relaxed: written by the slot's owner, or copied.
+    return *fast_.load(std::memory_order_acquire)[number].load(std::memory_order_relaxed);
   }
 
   WEFT_NOINLINE void give_slow(pool_node* n) noexcept;
@@ -230,7 +239,9 @@ class pool_core {
   auto with_slot(F f) noexcept;
   pool_slot* own_slot(uint32_t number) noexcept;
   pool_slot* make_slot(uint32_t number) noexcept;
+  bool grow(uint32_t number) noexcept;
   pool_slot* slot_at(uint32_t number) const noexcept;
+  void set_fast(pool_slot& s, pool_slot_head& to) noexcept;
   template <class F>
   void for_each_slot(F f) const noexcept;
 
@@ -261,10 +272,15 @@ class pool_core {
   void destroy_and_free(pool_node* n) noexcept;
   void destroy_all(pool_node* batches) noexcept;
 
-  // Immutable, but for what the pointers lead to.
-  std::array<std::atomic<chunk*>, most_pool_slots / chunk_slots> chunks_;
-  bool looks_at_puts_;  // limits, bytes_of, reset, random drops
-  bool makes_;
+  // What the fast path reads: the current table's slots that are enrolled, unless the pool has to look at each put.
+  std::atomic<uint32_t> fast_size_{0};
+  std::atomic<std::atomic<pool_slot_head*>*> fast_{nullptr};
+  std::atomic<slot_table*> table_{nullptr};
+  spin_lock table_lock_;  // for all writes to a table
+
+  // Immutable.
+  const bool looks_at_puts_;  // limits, bytes_of, reset, random drops
+  const bool makes_;
   const std::size_t object_offset_, object_bytes_, node_bytes_, node_align_;
   const pool_type type_;
   void* const pool_;

@@ -1,14 +1,15 @@
-// Pools.
+// Pools: what a get and a give back cost, hot, in bursts and between processors, and what an epoch costs.
 //
 //   BM_Pool               a task for each processor gets an object and gives it back; ns per pair of a task
 //   BM_PoolOverflow       a task for each processor gets 100 objects and gives 100 back; ns per object of a task
-//   BM_PoolStarvation     one task only gets, another only gives back; ns per object, and which part of the gets was a
-//                         steal (of a batch) and a miss
+//   BM_PoolStarvation     one task only gets, another only gives back; ns per object, and which part of the gets was
+//                         a steal (of a batch) and a miss
 //   BM_PoolExpensiveNew   each of 1,000 epochs sees 100 gets; objects made per epoch
 //   BM_BufferPool         get and give back of buffers of 1 to 4,096 bytes; ns per pair
 //   BM_PoolEpoch          an epoch of one processor (a hosted runtime's collect()) with so many pools, each with one
 //                         object, or with none but used before; us per epoch. Nothing is destroyed in it
-//   BM_PoolEpochWaste     the same where each pool has 10 objects that are destroyed; us per epoch, destruction included
+//   BM_PoolEpochWaste     the same where each pool has 10 objects that are destroyed; us per epoch, destruction
+//   included
 #include <cstddef>
 #include <cstdint>
 #include <functional>

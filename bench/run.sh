@@ -83,7 +83,8 @@ fork_workloads=(skynet skynet_join nqueens matmul uts parfor fib_mem skynet_mem 
 channel_workloads=(pingpong chan128 chan128_4to1 chan128_4to4 pipeline3 select2 select8 selectpark)
 lock_workloads=(mutex1 mutex8 mutexyield8 sem4of8 timerstop timerloses sleep1m)
 pool_workloads=(poolhot poolhundred poolstarve)
-workloads=("${task_workloads[@]}" "${fork_workloads[@]}" "${channel_workloads[@]}" "${lock_workloads[@]}" "${pool_workloads[@]}")
+workloads=("${task_workloads[@]}" "${fork_workloads[@]}" "${channel_workloads[@]}" "${lock_workloads[@]}"
+  "${pool_workloads[@]}")
 jobs=()
 
 list_suite() {

@@ -1,7 +1,8 @@
 // Workloads of weft_workloads: pools.
 //
-//   poolhot       a task for each processor gets an object, adds one and gives it back; ns per get and give back of a task
-//   poolhundred   a task for each processor gets 100 objects and gives 100 back; ns per object of a task
+//   poolhot       a task for each processor gets an object, adds one and gives it back; ns per pair of a task
+//   poolhundred   a task for each processor gets 100 objects and gives 100 back; ns per object of
+//                 a task
 //   poolstarve    one task only gets, another only gives back, and the objects go from the first to the second in
 //                 batches of 256; ns per object
 #include <array>

@@ -5,7 +5,8 @@
 //      owned. From then on only it touches the slot, and at its pass of an epoch it ages all slots of the list, under
 //      the mutex.
 //   S2 when the processor ends, whoever ends it moves all into `shared`, takes the slots out of the fast path, and
-//      marks the list as not owned; all under the mutex. bias_owner's hand-over orders this before the number's next use.
+//      marks the list as not owned; all under the mutex. bias_owner's hand-over orders this before the number's next
+//      use.
 //   S3 lists that are not owned, and that of slot 0, are aged at the end of an epoch, under the mutex.
 //   S4 a pool that dies takes its slots out of the lists, each under the list's mutex.
 // Order of locks: a list's mutex, then a pool's lock_. The registry's mutex is taken alone.
@@ -512,7 +513,7 @@ bool pool_core::accept(pool_slot& s, batch_stack<pool_node>& own, pool_node* tak
   if (taken == nullptr) return false;
   s.list = taken;
   s.list_count = taken->size.count;
-  if (pool_node* rest = taken->next_batch) own.store(rest, rest->size.total);
+  if (pool_node* rest = taken->next_batch) own.put_back(rest, rest->size.total);
   return true;
 }
 
@@ -645,7 +646,7 @@ uint64_t pool_core::age(pool_slot& s, bool& empty) noexcept {
     add(n, 1);
   }
   pool_node* old = s.victims.take_all();
-  if (top != nullptr) s.victims.store(top, top->size.total);
+  if (top != nullptr) s.victims.put_back(top, top->size.total);
   empty = top == nullptr && old == nullptr;
   if (empty) free_blanks(s), return_room(s);
   if (old == nullptr) return 0;

@@ -70,7 +70,7 @@ struct state {
   void get(std::size_t owner, std::size_t from) {
     node* first = stacks[from].take_all();
     if (first == nullptr) return;
-    if (node* rest = first->next_batch) stacks[owner].store(rest, rest->total.get());
+    if (node* rest = first->next_batch) stacks[owner].put_back(rest, rest->total.get());
     first->next_batch = nullptr;
     first->set_total(1);
     use(first);
@@ -112,7 +112,7 @@ class push_without_compare {
   }
   // acquire: as T2.
   node* take_all() noexcept { return top_.exchange(nullptr, std::memory_order_acquire); }
-  void store(node*, uint32_t) noexcept {}
+  void put_back(node*, uint32_t) noexcept {}
 
  private:
   explored_atomics::atomic<node*> top_{nullptr};

@@ -2,7 +2,8 @@
 //
 // Protocol [batches]. A batch is a list of nodes with one at its head; the heads are linked by `next_batch`.
 //   Owner:   B1 read top: it is null, or what the owner itself stored last. B2 not null: link the batch to it, CAS top
-//            (release). If that fails somebody took all, so top is null and stays so: B3 link the batch to nothing, store
+//            (release). If that fails somebody took all, so top is null and stays so: B3 link the batch to nothing,
+//            store
 //            top (release), without a locked instruction.
 //   Anybody: T1 if top is not null: T2 top = exchange null (acquire); what came is the caller's alone.
 //   Owner, with top null: R1 store batches that it took elsewhere (release).
@@ -58,7 +59,7 @@ class batch_stack {
   }
 
   /// R1: stores batches of `total` nodes. Owner only, while it is empty.
-  void store(Node* batches, uint32_t total) noexcept {
+  void put_back(Node* batches, uint32_t total) noexcept {
     total_ = total;
     // release: R1; pairs with the exchange of T2.
     top_.store(batches, std::memory_order_release);

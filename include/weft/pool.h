@@ -44,8 +44,7 @@ struct pool_info {
 /// What a pool may be told. Make one, set what differs, and pass it; not inside a co_await (docs/pitfalls.md).
 ///
 /// The functions are called by several threads at once, must not throw and must not use the pool themselves; `reset`
-/// and
-/// `bytes_of` are called by whoever gives an object back. For `on_drop` see pool.
+/// and `bytes_of` are called by whoever gives an object back. For `on_drop` see pool.
 template <class T>
 struct pool_options {
   static constexpr uint64_t unlimited = std::numeric_limits<uint64_t>::max();
@@ -162,10 +161,9 @@ class [[nodiscard]] pooled {
 ///   { auto b = buffers.get(); b->assign(10, 'x'); }    // gives itself back
 ///
 /// An object that nobody uses lives through the next epoch of the runtime whose processor has it, and is destroyed
-/// after
-/// the one that follows. Destructors of T and `on_drop` are called by whoever drops an object over a limit, by
-/// threads of a runtime after an epoch, and by the pool's destructor; they must not throw, may use pools, and must not wait for
-/// tasks or lock what a caller of runtime::collect() or of the pool's destructor has locked.
+/// after the one that follows. Destructors of T and `on_drop` are called by whoever drops an object over a limit, by
+/// threads of a runtime after an epoch, and by the pool's destructor; they must not throw, may use pools, and must not
+/// wait for tasks or lock what a caller of runtime::collect() or of the pool's destructor has locked.
 ///
 /// Limits hold at any moment. Each processor keeps up to 1/64 of a limit at hand, so that an object may be dropped when
 /// somewhat less than the limit is pooled.

@@ -284,6 +284,8 @@ class pool_registry {
   std::atomic<uint64_t> executed_{0};
 };
 
+static_assert(alignof(pool_core) <= 16);
+
 constinit pool_slot_head pool_core::no_slot{pool_slot_head::no_node, {}, {}};
 
 struct pool_core::slot_table {
@@ -315,7 +317,7 @@ pool_core::pool_core(const pool_settings& settings, const pool_type& type, void*
       pool_(pool),
       name_(settings.name),
       byte_room_(settings.shared_room != nullptr ? *settings.shared_room : own_byte_room_),
-      slot0_(*this, 0) {
+      slot0_(std::make_unique<pool_slot>(*this, 0)) {
   if (const int64_t limit = clamp_limit(settings.most_objects); limit != pool_room::unlimited) {
     // relaxed: here and below, not yet shared.
     object_room_.left.store(limit, std::memory_order_relaxed);
@@ -364,7 +366,7 @@ pool_core::~pool_core() {
 // Slots -------------------------------------------------------------------------------------------------------------
 
 pool_slot* pool_core::slot_at(uint32_t number) const noexcept {
-  if (number == 0) return const_cast<pool_slot*>(&slot0_);
+  if (number == 0) return slot0_.get();
   // acquire: pairs with the release store in grow().
   const slot_table* t = table_.load(std::memory_order_acquire);
   if (t == nullptr || number >= t->size) return nullptr;
@@ -450,10 +452,10 @@ template <class F>
 auto pool_core::with_slot(F f) noexcept {
   if (pool_slot* s = own_slot(this_context.locks->slot)) return f(*s);
   lock_.lock();
-  auto result = f(slot0_);
-  const bool enrolled = slot0_.enrolled;
+  auto result = f(*slot0_);
+  const bool enrolled = slot0_->enrolled;
   lock_.unlock();
-  if (!enrolled) pool_registry::get().enrol(slot0_);
+  if (!enrolled) pool_registry::get().enrol(*slot0_);
   return result;
 }
 

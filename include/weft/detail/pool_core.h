@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 
 #include <weft/detail/batch_stack.h>
@@ -288,8 +289,10 @@ class pool_core {
   pool_room object_room_, own_byte_room_;
   pool_room& byte_room_;
 
-  alignas(64) spin_lock lock_;  // of slot 0
-  pool_slot slot0_;
+  // No member is aligned to a cache line: a pool may lie in a coroutine's frame, which is aligned to 16 bytes.
+  const std::unique_ptr<pool_slot> slot0_;
+  char apart_[64] = {};                // what is read often above, what is written often below
+  spin_lock lock_;                     // of slot 0
   std::atomic<uint32_t> slot_end_{1};  // one more than the greatest number of a slot
 
   // Waiting for destruction: groups of batches, pushed by whoever ages, taken by whoever cleans.

@@ -20,7 +20,7 @@
 //   readmetrics  read every metric into the same samples, ns per read
 //   parked       1,000,000 tasks that receive from one channel: growth of the resident set, bytes per task
 //
-// and those that workloads_channel.cc, workloads_lock.cc and workloads_timer.cc describe.
+// and those that workloads_channel.cc, workloads_lock.cc, workloads_pool.cc and workloads_timer.cc describe.
 //
 // As in the peers, started tasks prove that they ran by an addition to one shared atomic, and the counts of the
 // repeated workloads grow until a run lasts about half a second.
@@ -349,7 +349,8 @@ double run_parked(weft::runtime& rt) {
 // A workload of another file; null if there is none of that name.
 const weft_bench::workload* find_workload(const std::string& name) {
   for (const auto& listed :
-       {weft_bench::channel_workloads(), weft_bench::lock_workloads(), weft_bench::timer_workloads()})
+       {weft_bench::channel_workloads(), weft_bench::lock_workloads(), weft_bench::pool_workloads(),
+        weft_bench::timer_workloads()})
     for (const weft_bench::workload& found : listed)
       if (name == found.name) return &found;
   return nullptr;

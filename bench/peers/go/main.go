@@ -12,7 +12,7 @@
 //
 //	readmetrics metrics.Read of every metric into the same samples, ns per read
 //
-// and, in sync.go, the workloads of select, streams, locks and timers.
+// and, in sync.go and pool.go, the workloads of select, streams, locks, timers and pools.
 //
 // THREADS sets GOMAXPROCS. The garbage collector runs with its defaults.
 //

@@ -99,6 +99,10 @@ shutdown_report runtime::shutdown(std::chrono::nanoseconds deadline) {
 
 void runtime::collect() { impl_->sched->epochs().collect(); }
 
+int runtime::set_gc_percent(int percent) noexcept { return impl_->sched->epochs().set_gc_percent(percent); }
+
+int64_t runtime::set_memory_limit(int64_t bytes) noexcept { return impl_->sched->epochs().set_memory_limit(bytes); }
+
 std::vector<task_info> runtime::tasks() const { return detail::list_tasks(*impl_->sched); }
 
 std::string runtime::dump() const { return detail::dump_tasks(*impl_->sched); }

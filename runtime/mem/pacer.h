@@ -1,8 +1,8 @@
 // When the next epoch is due: pure formulas over figures that the caller measured. No clock, no atomics.
 //
-// Memory is seen in two parts. *Paced* memory is what an epoch may reduce or what the program holds through weft: pooled
-// objects, cached stacks, channels, and the program's heap where it is counted. *Roots* is what epochs cannot touch:
-// stacks in use and the runtime's own data. The percentage lets paced memory grow by so much of both, as Go's does of
+// Memory is seen in two parts. *Paced* memory is what an epoch may reduce or what the program holds through weft:
+// pooled objects, cached stacks, channels, and the program's heap where it is counted. *Roots* is what epochs cannot
+// touch: stacks in use and the runtime's own data. The percentage lets paced memory grow by so much of both, as Go's does of
 // heap and stacks, and the limit takes the roots off first.
 //
 //   goal     = live + (live + roots) * percent / 100, at least 4 MiB * percent / 100

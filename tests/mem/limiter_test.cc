@@ -1,4 +1,4 @@
-// The limiter of the CPU time that epochs take (L1 to L9). Time is given, in milliseconds of the bucket's two processors.
+// The limiter of the CPU time that epochs take (L1 to L9), with two processors and moments that the tests choose.
 #include "mem/limiter.h"
 
 #include <gtest/gtest.h>

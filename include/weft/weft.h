@@ -14,6 +14,7 @@
 #include <weft/once.h>
 #include <weft/options.h>
 #include <weft/parallel.h>
+#include <weft/pool.h>
 #include <weft/runtime.h>
 #include <weft/select.h>
 #include <weft/semaphore.h>

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <source_location>
 #include <span>
@@ -33,7 +36,8 @@ struct pool_info {
   pool_stats stats;
 };
 
-/// All pools that exist, oldest first; a buffer_pool is one for each size. Any thread. Cost: a lock that pools take when
+/// All pools that exist, oldest first; a buffer_pool is one for each size that
+/// was used. Any thread. Cost: a lock that pools take when
 /// they are made or die, and a few loads for each pool and processor.
 [[nodiscard]] std::vector<pool_info> all_pools();
 
@@ -370,15 +374,18 @@ class buffer_pool {
   /// A buffer with size() == bytes. Throws std::bad_alloc.
   WEFT_INLINE pooled_buffer get(std::size_t bytes) {
     const std::size_t index = index_of(bytes);
-    if (index >= sizes_.size()) [[unlikely]]
+    if (index > last_) [[unlikely]]
       return get_large(bytes);
-    detail::pool_core& core = *sizes_[index];
-    detail::pool_node* n = core.take_fast();
+    // acquire: pairs with the release store in make_size().
+    detail::pool_core* core = sizes_[index].load(std::memory_order_acquire);
+    if (core == nullptr) [[unlikely]]
+      core = &make_size(index);
+    detail::pool_node* n = core->take_fast();
     if (n == nullptr) [[unlikely]]
-      n = get_slow(core);
+      n = get_slow(*core);
     auto* data = reinterpret_cast<std::byte*>(n + 1);
     detail::mark_used(data, bytes_of(index));
-    return pooled_buffer(&core, data, bytes, bytes_of(index));
+    return pooled_buffer(core, data, bytes, bytes_of(index));
   }
 
   /// The sum over all sizes.
@@ -397,11 +404,18 @@ class buffer_pool {
   }
 
  private:
+  static constexpr std::size_t most_sizes = 49;  // up to 1 GiB
+
   static pooled_buffer get_large(std::size_t bytes);
   static detail::pool_node* get_slow(detail::pool_core& core);
+  WEFT_NOINLINE detail::pool_core& make_size(std::size_t index);
 
+  const std::string name_;
+  const std::size_t last_;  // index of the largest size
+  const bool limited_;
   detail::pool_room room_;
-  std::vector<std::unique_ptr<detail::pool_core>> sizes_;
+  std::mutex mutex_;                                                 // while a size is made
+  std::array<std::atomic<detail::pool_core*>, most_sizes> sizes_{};  // made when first used
 };
 
 }  // namespace weft

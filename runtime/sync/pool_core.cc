@@ -241,9 +241,7 @@ class pool_registry {
   };
 
   pool_registry() {
-    static constexpr epoch_hooks hooks{[](uint32_t slot) noexcept { get().age_slot(slot); },
-                                       []() noexcept { get().age_shared(); },
-                                       [](uint32_t slot) noexcept { get().forget_slot(slot); }};
+    static constexpr epoch_hooks hooks{age_pools, age_shared_pools, forget_pools};
     set_epoch_hooks(hooks);
   }
 
@@ -738,6 +736,9 @@ uint64_t pool_core::cost_bytes() const noexcept {
 }
 
 pool_cleanup_counts pool_cleanups() noexcept { return pool_registry::get().counts(); }
+void age_pools(uint32_t slot) noexcept { pool_registry::get().age_slot(slot); }
+void age_shared_pools() noexcept { pool_registry::get().age_shared(); }
+void forget_pools(uint32_t slot) noexcept { pool_registry::get().forget_slot(slot); }
 uint64_t run_pool_cleanups(uint64_t most) noexcept { return pool_registry::get().run_cleanups(most); }
 
 uint64_t pooled_bytes() noexcept {
@@ -759,31 +760,40 @@ std::vector<pool_info> all_pools() {
 
 // Buffers -----------------------------------------------------------------------------------------------------------
 
-buffer_pool::buffer_pool(buffer_pool_options options, std::source_location where) {
-  WEFT_CHECK(options.largest <= std::size_t{1} << 30, "weft::buffer_pool: a largest buffer of more than 1 GiB");
-  const std::string name = detail::pool_name(std::move(options.name), where);
-  const bool limited = options.most_bytes < static_cast<uint64_t>(detail::pool_room::unlimited);
+buffer_pool::buffer_pool(buffer_pool_options options, std::source_location where)
+    : name_(detail::pool_name(std::move(options.name), where)),
+      last_(index_of(options.largest)),
+      limited_(options.most_bytes < static_cast<uint64_t>(detail::pool_room::unlimited)) {
+  static_assert(bytes_of(most_sizes - 1) == std::size_t{1} << 30);
+  WEFT_CHECK(last_ < most_sizes, "weft::buffer_pool: a largest buffer of more than 1 GiB");
   // relaxed: not yet shared.
-  if (limited) room_.left.store(static_cast<int64_t>(options.most_bytes), std::memory_order_relaxed);
-  const std::size_t count = index_of(options.largest) + 1;
-  sizes_.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t bytes = bytes_of(i);
-    const detail::pool_settings settings{.name = name + "/" + std::to_string(bytes),
-                                         .object_bytes = bytes,
-                                         .object_offset = sizeof(detail::pool_node),
-                                         .node_bytes = sizeof(detail::pool_node) + bytes,
-                                         .node_align = pooled_buffer::alignment,
-                                         .most_objects = pool_options<std::byte>::unlimited,
-                                         .most_bytes = pool_options<std::byte>::unlimited,
-                                         .makes = true,
-                                         .shared_room = limited ? &room_ : nullptr};
-    sizes_.push_back(std::make_unique<detail::pool_core>(
-        settings, detail::pool_type{.drop = [](void*, void*) noexcept {}}, nullptr));
-  }
+  if (limited_) room_.left.store(static_cast<int64_t>(options.most_bytes), std::memory_order_relaxed);
 }
 
-buffer_pool::~buffer_pool() = default;
+buffer_pool::~buffer_pool() {
+  // relaxed: nobody else is here any more.
+  for (auto& size : sizes_) delete size.load(std::memory_order_relaxed);
+}
+
+detail::pool_core& buffer_pool::make_size(std::size_t index) {
+  const std::lock_guard guard(mutex_);
+  // relaxed: written under the mutex only.
+  if (detail::pool_core* made = sizes_[index].load(std::memory_order_relaxed)) return *made;
+  const std::size_t bytes = bytes_of(index);
+  const detail::pool_settings settings{.name = name_ + "/" + std::to_string(bytes),
+                                       .object_bytes = bytes,
+                                       .object_offset = sizeof(detail::pool_node),
+                                       .node_bytes = sizeof(detail::pool_node) + bytes,
+                                       .node_align = pooled_buffer::alignment,
+                                       .most_objects = pool_options<std::byte>::unlimited,
+                                       .most_bytes = pool_options<std::byte>::unlimited,
+                                       .makes = true,
+                                       .shared_room = limited_ ? &room_ : nullptr};
+  auto* core = new detail::pool_core(settings, {.drop = [](void*, void*) noexcept {}}, nullptr);
+  // release: publishes it; pairs with the acquire load in get().
+  sizes_[index].store(core, std::memory_order_release);
+  return *core;
+}
 
 pooled_buffer buffer_pool::get_large(std::size_t bytes) {
   auto* data = static_cast<std::byte*>(::operator new(bytes, std::align_val_t{pooled_buffer::alignment}));
@@ -798,7 +808,10 @@ detail::pool_node* buffer_pool::get_slow(detail::pool_core& core) {
 
 pool_stats buffer_pool::stats() const noexcept {
   pool_stats sum;
-  for (const auto& core : sizes_) {
+  for (const auto& size : sizes_) {
+    // acquire: pairs with the release store in make_size().
+    const detail::pool_core* core = size.load(std::memory_order_acquire);
+    if (core == nullptr) continue;
     const pool_stats one = core->stats();
     sum.gets += one.gets;
     sum.hits_private += one.hits_private;

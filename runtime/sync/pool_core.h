@@ -5,6 +5,11 @@
 
 namespace weft::detail {
 
+/// What pools do in an epoch: see epoch_hooks. age_shared_pools() runs code of the user.
+void age_pools(uint32_t slot) noexcept;
+void age_shared_pools() noexcept;
+void forget_pools(uint32_t slot) noexcept;
+
 /// Objects that epochs have taken out of pools: how many there were, and how many of them are destroyed.
 struct pool_cleanup_counts {
   uint64_t queued;

@@ -49,6 +49,11 @@ void pacer::epoch_ended(const epoch_measure& m) noexcept {
   pace();
 }
 
+void pacer::settled(const held_after& held) noexcept {
+  held_ = held;
+  pace();
+}
+
 void pacer::change(const pacer_settings& s) noexcept {
   settings_ = s;
   pace();

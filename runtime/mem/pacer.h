@@ -52,7 +52,7 @@ uint64_t limit_goal(const held_after& held, int64_t memory_limit_bytes) noexcept
 struct epoch_measure {
   held_after held;           ///< at its end
   uint64_t begin_bytes = 0;  ///< paced memory when it began
-  int64_t apart_ns = 0;      ///< from the end of the last one to its beginning
+  int64_t apart_ns = 0;      ///< from the end of the last one to its beginning; 0: begin_bytes is not known
   int64_t lasted_ns = 0;
 };
 
@@ -62,6 +62,9 @@ class pacer {
 
   /// Sets the next goal.
   void epoch_ended(const epoch_measure& m) noexcept;
+
+  /// What the last epoch set aside is gone by now: sets the goal anew from what is held.
+  void settled(const held_after& held) noexcept;
 
   /// Sets the goal anew from what the last epoch left.
   void change(const pacer_settings& s) noexcept;

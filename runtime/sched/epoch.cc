@@ -16,14 +16,20 @@ namespace {
 constexpr int64_t patience_of_a_task_ns = 10'000'000;
 constexpr int64_t wait_step_ns = 1'000'000;
 
-// Between the monitor's looks at what is held, and between a host's.
-constexpr int64_t between_looks_ns = 2'000'000;
+// Between a processor's looks at what is held, if it takes so much. Exceeding the limit by a step is not much.
+constexpr uint64_t least_between_looks = uint64_t{256} << 10;
+constexpr uint64_t most_between_looks = uint64_t{4} << 20;
+// Between the monitor's looks, and a host's: at least so long, and so many times as long as a look takes.
+constexpr int64_t least_ns_between_looks = 2'000'000;
+constexpr int64_t look_rest = 50;
+// How long the monitor does background work in one tick; it comes each 100 to 400 us then.
+constexpr int64_t monitors_share_ns = 50'000;
 
 // Objects that are destroyed, and bytes that are given to the kernel, in a step.
 constexpr uint32_t clean_ups_in_a_step = 32;
 constexpr std::size_t released_in_a_step = std::size_t{1} << 20;
-// The same for one who takes memory beyond the limit: more than it took since its last look.
-constexpr uint32_t clean_ups_in_an_assist = 256;
+// Who takes memory beyond the limit does more than it takes until its next look.
+constexpr int steps_in_an_assist = 8;
 
 // The C library's heap is trimmed so seldom that it takes at most a twentieth of one CPU.
 constexpr int64_t heap_trim_rest = 20;
@@ -119,7 +125,7 @@ void epoch_driver::finish() noexcept {
     const int64_t last_end = last_end_ns_.load(std::memory_order_relaxed);
     pacer_.epoch_ended({.held = {.live = m.paced(), .roots = m.roots()},
                         .begin_bytes = begin_bytes_,
-                        .apart_ns = began_ns_ - last_end,
+                        .apart_ns = begin_bytes_ != 0 ? began_ns_ - last_end : 0,
                         .lasted_ns = now - began_ns_});
     publish();
     const bool over =
@@ -149,14 +155,14 @@ void epoch_driver::finish() noexcept {
   sched_.seams().sys->futex_wake(finished_, INT_MAX);
 }
 
-bool epoch_driver::begin(epoch_cause cause) noexcept {
+bool epoch_driver::begin(epoch_cause cause, uint64_t paced_bytes) noexcept {
   if (sched_.stops_workers()) return false;
   bool none = false;
   // acquire: N1; pairs with the release store of P4.
   if (!under_way_.compare_exchange_strong(none, true, std::memory_order_acquire)) return false;
   cause_ = cause;
   began_ns_ = sched_.now_ns();
-  begin_bytes_ = held().paced();
+  begin_bytes_ = paced_bytes;
   // relaxed: published by N2.
   left_.store(static_cast<uint32_t>(sched_.processors().size()), std::memory_order_relaxed);
   // release: N2; pairs with the acquire load of P1. relaxed: nobody else writes it while an epoch is under way.
@@ -195,14 +201,16 @@ void epoch_driver::collect() noexcept {
   const uint32_t wanted = asked_.load(std::memory_order_acquire) + 1;
   for (int turns = 0; static_cast<int32_t>(finished() - wanted) < 0; ++turns) {
     if (sched_.stops_workers()) return;
-    begin(epoch_cause::forced);
+    begin(epoch_cause::forced, 0);
     // relaxed: the loop looks again.
     const uint32_t latest = asked_.load(std::memory_order_relaxed);
     wait_for(latest, deadline);
     if (static_cast<int32_t>(latest - wanted) < 0) std_atomics::wait_a_little(turns);  // it is about to end
     if (in_task && static_cast<int32_t>(finished() - wanted) < 0) break;
   }
-  // relaxed: see finish().
+  // relaxed: published by the store below.
+  next_heap_trim_ns_.store(INT64_MIN, std::memory_order_relaxed);
+  // relaxed: as above.
   trim_heap_.store(true, std::memory_order_relaxed);
   // release: as in finish().
   background_.store(true, std::memory_order_release);
@@ -212,24 +220,33 @@ void epoch_driver::collect() noexcept {
 // --- who begins them ------------------------------------------------------------------------------------------------
 
 void epoch_driver::look_after_growth(processor& p, bool may_clean_up) noexcept {
-  p.took_bytes = 0;
-  if (look(sched_.now_ns())) assist(p, may_clean_up);
+  uint64_t room = 0;
+  const bool assists = look(sched_.now_ns(), room);
+  // All processors may take as much before they look again, and the rest is still left then.
+  const uint64_t share = room / (4 * sched_.processors().size());
+  p.bytes_until_look = static_cast<int64_t>(std::clamp(share, least_between_looks, most_between_looks));
+  if (assists) assist(p, may_clean_up);
 }
 
-// True: more than the limit is held, and something may be done about it.
-bool epoch_driver::look(int64_t now) noexcept {
+// True: who takes memory ought to do something about it. `room`: how much may be taken until the next look.
+bool epoch_driver::look(int64_t now, uint64_t& room) noexcept {
   const held_memory m = held();
   // relaxed: a late look is a late epoch, here and below.
-  if (m.paced() > trigger_bytes_.load(std::memory_order_relaxed)) {
-    // relaxed: as above.
-    if (!by_limit_.load(std::memory_order_relaxed))
-      begin(epoch_cause::growth);
-    else if (limit_lets_begin(now))
-      begin(epoch_cause::limit);
-  }
+  const uint64_t trigger = trigger_bytes_.load(std::memory_order_relaxed);
   // relaxed: as above.
-  const int64_t limit = limit_bytes_.load(std::memory_order_relaxed);
-  return m.total() > static_cast<uint64_t>(limit) && !limiter_.limits();
+  const auto limit = static_cast<uint64_t>(limit_bytes_.load(std::memory_order_relaxed));
+  room = std::min(trigger - std::min(trigger, m.paced()), limit - std::min(limit, m.total()));
+  bool assists = false;
+  if (m.paced() > trigger) {
+    // What the last epoch has cleared comes first: it may be enough.
+    if (has_background_work()) assists = true;
+    // relaxed: as above.
+    else if (!by_limit_.load(std::memory_order_relaxed))
+      begin(epoch_cause::growth, m.paced());
+    else if (limit_lets_begin(now))
+      begin(epoch_cause::limit, m.paced());
+  }
+  return (assists || m.total() > limit) && !limiter_.limits();
 }
 
 bool epoch_driver::limit_lets_begin(int64_t now) noexcept {
@@ -242,39 +259,39 @@ bool epoch_driver::limit_lets_begin(int64_t now) noexcept {
 
 void epoch_driver::assist(processor& p, bool may_clean_up) noexcept {
   if (is_due(p)) pass(p, epoch_work::assist);
-  // acquire: one step at a time; pairs with the release store below.
-  if (stepping_.exchange(true, std::memory_order_acquire)) return;
-  if (const epoch_hooks* h = current_hooks(); may_clean_up && h != nullptr && h->clean_up != nullptr) {
-    const timed cpu(*this, epoch_work::assist);
-    h->clean_up(clean_ups_in_an_assist);
+  for (int i = 0; i < steps_in_an_assist && step(epoch_work::assist, may_clean_up); ++i) {
   }
-  scavenge(epoch_work::scavenge_assist, true);
-  // release: as above.
-  stepping_.store(false, std::memory_order_release);
 }
 
-// A look costs some microseconds, and the monitor's ticks and the host's polls may be closer together.
-bool epoch_driver::is_time_to_look(int64_t now) noexcept {
+// The monitor's ticks and the host's polls may be close together, and a look costs some microseconds for each pool.
+bool epoch_driver::look_now_and_then(int64_t now) noexcept {
   // relaxed: a throttle.
   if (now < next_look_ns_.load(std::memory_order_relaxed)) return false;
-  // relaxed: as above.
-  if (!sched_.seams().time->manual()) next_look_ns_.store(now + between_looks_ns, std::memory_order_relaxed);
-  return true;
+  uint64_t room = 0;
+  const bool assists = look(now, room);
+  if (period_is_over(now)) begin(epoch_cause::period, 0);
+  update_limiter(now);
+  if (!sched_.seams().time->manual()) {
+    const int64_t ended = sched_.now_ns();
+    // relaxed: as above.
+    next_look_ns_.store(ended + std::max(least_ns_between_looks, look_rest * (ended - now)), std::memory_order_relaxed);
+  }
+  return assists;
 }
 
-void epoch_driver::monitor_turn(int64_t now) noexcept {
-  if (has_background_work() && sched_.idle_workers() == 0) background_step(epoch_work::dedicated);
-  if (!is_time_to_look(now)) return;
-  look(now);
-  if (period_is_over(now)) begin(epoch_cause::period);
-  update_limiter(now);
+bool epoch_driver::monitor_turn(int64_t now) noexcept {
+  look_now_and_then(now);
+  if (!has_background_work()) return false;
+  if (sched_.idle_workers() == 0) {
+    const int64_t until = sched_.now_ns() + monitors_share_ns;
+    while (background_step(epoch_work::dedicated) && sched_.now_ns() < until) {
+    }
+  }
+  return has_background_work();
 }
 
 void epoch_driver::host_turn(processor& p, int64_t now) noexcept {
-  if (!is_time_to_look(now)) return;
-  if (look(now)) assist(p, true);
-  if (period_is_over(now)) begin(epoch_cause::period);
-  update_limiter(now);
+  if (look_now_and_then(now)) assist(p, true);
 }
 
 bool epoch_driver::period_is_over(int64_t now) noexcept {
@@ -349,35 +366,54 @@ void epoch_driver::say_that_the_limit_cannot_be_kept(const held_memory& m) noexc
 
 // --- the background work --------------------------------------------------------------------------------------------
 
-bool epoch_driver::background_step(epoch_work as) noexcept {
+bool epoch_driver::background_step(epoch_work as) noexcept { return step(as, true); }
+
+bool epoch_driver::step(epoch_work as, bool may_clean_up) noexcept {
   if (!has_background_work()) return false;
   // acquire: one step at a time; pairs with the release store below.
   if (stepping_.exchange(true, std::memory_order_acquire)) return false;
   // acquire: pairs with the release stores of finish(); what comes after is another step's.
   background_.exchange(false, std::memory_order_acquire);
-  bool more = false;
-  if (const epoch_hooks* h = current_hooks(); h != nullptr && h->clean_up != nullptr) {
-    const timed cpu(*this, as);
-    more = h->clean_up(clean_ups_in_a_step);
+  const bool by_task = as == epoch_work::assist;
+  const epoch_work scavenges = by_task ? epoch_work::scavenge_assist : epoch_work::scavenge_background;
+  const epoch_hooks* h = current_hooks();
+  bool more = false, worked = true;
+  if (h != nullptr && h->clean_up != nullptr) {
+    if (may_clean_up) {
+      const timed cpu(*this, as);
+      more = h->clean_up(clean_ups_in_a_step);
+    } else {
+      more = true;  // perhaps
+    }
+  }
+  if (!more || !may_clean_up) {
+    const bool has_more = scavenge(scavenges);
+    worked = may_clean_up || has_more;
+    more = more || has_more;
   }
   if (!more) {
-    const bool by_task = as == epoch_work::assist;
-    const epoch_work scavenges = by_task ? epoch_work::scavenge_assist : epoch_work::scavenge_background;
-    more = scavenge(scavenges, by_task);
     // relaxed: published with background_.
-    if (!more && trim_heap_.exchange(false, std::memory_order_relaxed)) trim_program_heap(scavenges);
+    if (trim_heap_.exchange(false, std::memory_order_relaxed)) trim_program_heap(scavenges);
+    settle();
   }
   // release: as in finish().
   if (more) background_.store(true, std::memory_order_release);
   // release: as above.
   stepping_.store(false, std::memory_order_release);
-  return true;
+  return worked;
+}
+
+// All that the last epoch has cleared is gone, so what is held now is what it left.
+void epoch_driver::settle() noexcept {
+  const held_memory m = held();
+  spin_guard guard(lock_);
+  pacer_.settled({.live = m.paced(), .roots = m.roots()});
+  publish();
 }
 
 // Memory of the heap of stacks goes back to the kernel. True: there is more.
-bool epoch_driver::scavenge(epoch_work as, bool urgent) noexcept {
+bool epoch_driver::scavenge(epoch_work as) noexcept {
   (void)as;
-  (void)urgent;
   (void)released_in_a_step;
   return false;
 }
@@ -385,7 +421,7 @@ bool epoch_driver::scavenge(epoch_work as, bool urgent) noexcept {
 void epoch_driver::trim_program_heap(epoch_work as) noexcept {
   const int64_t now = sched_.now_ns();
   // relaxed: one step at a time.
-  if (as != epoch_work::scavenge_assist && now < next_heap_trim_ns_.load(std::memory_order_relaxed)) return;
+  if (now < next_heap_trim_ns_.load(std::memory_order_relaxed)) return;
   const timed cpu(*this, as);
   sched_.seams().sys->trim_program_heap();
   // relaxed: as above.
@@ -412,7 +448,8 @@ int epoch_driver::set_gc_percent(int percent) noexcept {
     pacer_.change(s);
     publish();
   }
-  look(sched_.now_ns());
+  uint64_t room;
+  look(sched_.now_ns(), room);
   return before;
 }
 
@@ -427,7 +464,8 @@ int64_t epoch_driver::set_memory_limit(int64_t bytes) noexcept {
     pacer_.change(s);
     publish();
   }
-  look(sched_.now_ns());
+  uint64_t room;
+  look(sched_.now_ns(), room);
   return before;
 }
 

@@ -54,7 +54,7 @@ struct epoch_hooks {
   void (*age_shared)() noexcept;                ///< P4
   void (*forget_slot)(uint32_t slot) noexcept;  ///< the slot's processor has ended; its number may be reused afterwards
 
-  /// Bytes held in pools, without those that wait to be cleaned up. Any thread, at any time; cheap.
+  /// Bytes of what pools hold and have handed out, with what waits to be cleaned up. Any thread, at any time.
   uint64_t (*held_bytes)() noexcept = nullptr;
 
   /// Destroys at most so many cleared objects. True: there are more. One thread at a time.
@@ -158,7 +158,8 @@ class epoch_driver {
   void pass(processor& p, epoch_work as = epoch_work::dedicated) noexcept;
 
   /// N1 to N3. False if an epoch is under way, or the workers end.
-  bool begin(epoch_cause cause) noexcept;
+  /// `paced_bytes`: what is held now, if it is known.
+  bool begin(epoch_cause cause, uint64_t paced_bytes = 0) noexcept;
 
   /// Runs an epoch from its beginning to its end, and the background work; see runtime::collect().
   void collect() noexcept;
@@ -176,8 +177,8 @@ class epoch_driver {
   /// program expects that objects are made and destroyed here. By the thread that drives `p`.
   WEFT_INLINE void took_memory(processor& p, std::size_t bytes, bool may_clean_up) noexcept;
 
-  /// At the monitor's ticks.
-  void monitor_turn(int64_t now) noexcept;
+  /// At the monitor's ticks. True: the next tick should come soon.
+  bool monitor_turn(int64_t now) noexcept;
 
   /// In poll(). By the thread that drives `p`.
   void host_turn(processor& p, int64_t now) noexcept;
@@ -208,18 +209,17 @@ class epoch_driver {
   epoch_figures figures() noexcept;
 
  private:
-  // Memory that a processor takes before it looks itself.
-  static constexpr std::size_t bytes_between_looks = std::size_t{256} << 10;
-
   // Adds the CPU time of a scope.
   class timed;
 
   WEFT_RARE void look_after_growth(processor& p, bool may_clean_up) noexcept;
-  bool look(int64_t now) noexcept;
-  bool is_time_to_look(int64_t now) noexcept;
+  bool look(int64_t now, uint64_t& room) noexcept;
+  bool look_now_and_then(int64_t now) noexcept;
   bool limit_lets_begin(int64_t now) noexcept;
   void assist(processor& p, bool may_clean_up) noexcept;
-  bool scavenge(epoch_work as, bool urgent) noexcept;
+  bool step(epoch_work as, bool may_clean_up) noexcept;
+  bool scavenge(epoch_work as) noexcept;
+  void settle() noexcept;
   void trim_program_heap(epoch_work as) noexcept;
   void finish() noexcept;
   void wait_for(uint32_t epoch, int64_t deadline_ns) noexcept;

@@ -67,9 +67,9 @@ void scheduler::monitor_main() noexcept {
     monitor_asleep_.store(0, std::memory_order_relaxed);
     const int64_t now = now_ns();
     touch_clock(now);
-    epochs_.monitor_turn(now);
     const int64_t longest = idle_workers() != 0 ? longest_tick_beside_sleepers_ns : longest_tick_ns;
-    tick = monitor_tick(now) ? shortest_tick_ns : std::min(tick * 2, longest);
+    const bool goes_on = epochs_.monitor_turn(now);
+    tick = monitor_tick(now) || goes_on ? shortest_tick_ns : std::min(tick * 2, longest);
     if (opts_.schedtrace.count() > 0 && now - last_trace >= opts_.schedtrace.count() * 1'000'000) {
       print_schedtrace(now);
       last_trace = now;

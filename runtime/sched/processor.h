@@ -100,7 +100,7 @@ class alignas(128) processor {
   uint64_t next_task_id = 0, last_task_id = 0;  // a batch of ids
   lock_crossings crossings;
   uint32_t epoch_passed = 0;        // the last one; see [epoch]
-  std::size_t took_bytes = 0;       // since its last look at what is held; see epoch.h
+  int64_t bytes_until_look = 0;     // that it may take before it looks at what is held; see epoch.h
   processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
 
   // Shared: each has its own protocol.

@@ -347,8 +347,7 @@ WEFT_INLINE void scheduler::ready(strand* s) noexcept {
 }
 
 WEFT_INLINE void epoch_driver::took_memory(processor& p, std::size_t bytes, bool may_clean_up) noexcept {
-  p.took_bytes += bytes;
-  if (p.took_bytes >= bytes_between_looks) [[unlikely]]
+  if ((p.bytes_until_look -= static_cast<int64_t>(bytes)) < 0) [[unlikely]]
     look_after_growth(p, may_clean_up);
 }
 

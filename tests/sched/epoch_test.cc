@@ -295,10 +295,12 @@ TEST_F(HostedEpochTest, ATaskThatTakesMuchMemoryBeginsAnEpochItself) {
   rt_->collect();
   rt_->run([&]() -> task<> {
     detail::processor& p = *detail::this_context.proc;
+    epochs().took_memory(p, mib, true);
+    EXPECT_FALSE(epochs().is_due(p));
     fake_pools::held = 100 * mib;
     epochs().took_memory(p, 1000, true);
     EXPECT_FALSE(epochs().is_due(p)) << "so little is not worth a look";
-    epochs().took_memory(p, mib, true);
+    epochs().took_memory(p, 5 * mib, true);
     EXPECT_TRUE(epochs().is_due(p));
     EXPECT_EQ(figures().automatic(), 0u) << "without a limit it passes at its next turn";
     co_return;

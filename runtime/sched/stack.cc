@@ -162,14 +162,7 @@ void* scheduler::take_block(mem::block_kind kind, std::size_t size_class) noexce
     epochs_.took_memory(*p, perhaps_new_bytes(kind, size_class), false);
     return block;
   }
-  uint32_t count = 0;
-  void* block = heap_.take_batch(kind, size_class, 1, count);
-  if (block == nullptr) return nullptr;
-  mark_used(block, mem::class_bytes(size_class));
-  // A batch from the depot may hold more than one: give the rest back.
-  if (auto* rest = static_cast<mem::free_block*>(block)->next; rest != nullptr)
-    heap_.give_batch(kind, size_class, rest, count - 1);
-  return block;
+  return heap_.take_one(kind, size_class);
 }
 
 void scheduler::give_block(mem::block_kind kind, std::size_t size_class, void* block) noexcept {
@@ -178,9 +171,7 @@ void scheduler::give_block(mem::block_kind kind, std::size_t size_class, void* b
     p->blocks.give(kind, size_class, block);
     return;
   }
-  auto* b = static_cast<mem::free_block*>(block);
-  b->next = nullptr;
-  heap_.give_batch(kind, size_class, b, 1);
+  heap_.give_one(kind, size_class, block);
 }
 
 }  // namespace weft::detail

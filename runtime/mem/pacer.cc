@@ -76,7 +76,10 @@ void pacer::pace() noexcept {
   const uint64_t earliest = held_.live + static_cast<uint64_t>(static_cast<double>(way) * earliest_trigger);
   const uint64_t latest = std::max(held_.live + static_cast<uint64_t>(static_cast<double>(way) * latest_trigger),
                                    less(goal_, most_slack_bytes));
-  trigger_ = std::clamp(less(goal_, runway_bytes()), earliest, std::max(earliest, latest));
+  // Only the second epoch clears what a pool holds, and memory goes on growing until that is destroyed.
+  const uint64_t runway =
+      by_limit_ ? std::max(runway_bytes(), static_cast<uint64_t>(settings_.memory_limit_bytes) / 8) : runway_bytes();
+  trigger_ = std::clamp(less(goal_, runway), earliest, std::max(earliest, latest));
 }
 
 }  // namespace weft::mem

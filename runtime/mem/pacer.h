@@ -10,7 +10,7 @@
 //              never under live; the smaller goal counts
 //   trigger  = goal - runway, not before 0.70 and not after 0.95 of the way from live to goal
 //   runway   = what memory is expected to grow by while an epoch runs: growth rate times duration, each the average of
-//              the last four epochs; at least 64 KiB
+//              the last four epochs; at least 64 KiB, and an eighth of the limit where that sets the goal
 //
 // Source: the formulas and constants are Go's (src/runtime/mgcpacer.go). There the runway comes from the ratio of the
 // allocation rate to the marking rate at 25% of the processors. An epoch marks nothing, and how long it lasts depends

@@ -32,7 +32,7 @@ constexpr std::size_t released_in_a_step = std::size_t{1} << 20;
 constexpr int steps_in_an_assist = 8;
 
 // The C library's heap is trimmed so seldom that it takes at most a twentieth of one CPU.
-constexpr int64_t heap_trim_rest = 20;
+constexpr int64_t heap_trim_rest = 4;
 
 constexpr int most_percent = 1'000'000;
 
@@ -109,12 +109,15 @@ void epoch_driver::pass(processor& p, epoch_work as) noexcept {
   // relaxed: P1 was the acquire; no other epoch begins before this one has ended.
   p.epoch_passed = asked_.load(std::memory_order_relaxed);
   if (const epoch_hooks* h = current_hooks()) h->age_slot(p.locks->slot);
+  p.blocks.trim(mem::trim_level::unused);
   // acq_rel: P3; the last one sees what the others did.
   if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) finish();
 }
 
 void epoch_driver::finish() noexcept {
   if (const epoch_hooks* h = current_hooks()) h->age_shared();
+  // Beyond the limit an empty slab does not wait for another epoch.
+  sched_.heap().end_epoch(cause_ == epoch_cause::limit ? mem::trim_level::everything : mem::trim_level::unused);
   const int64_t now = sched_.now_ns();
   const held_memory m = held();
   const uint64_t dispatched = dispatches();
@@ -391,15 +394,14 @@ bool epoch_driver::step(epoch_work as, bool may_clean_up) noexcept {
     worked = may_clean_up || has_more;
     more = more || has_more;
   }
-  if (!more) {
-    // relaxed: published with background_.
-    if (trim_heap_.exchange(false, std::memory_order_relaxed)) trim_program_heap(scavenges);
-    settle();
-  }
+  if (!more) settle();
   // release: as in finish().
   if (more) background_.store(true, std::memory_order_release);
   // release: as above.
   stepping_.store(false, std::memory_order_release);
+  // Not a part of the step: it takes long, and others may have to clean up meanwhile.
+  // relaxed: published with background_.
+  if (!more && trim_heap_.exchange(false, std::memory_order_relaxed)) trim_program_heap(scavenges);
   return worked;
 }
 
@@ -413,14 +415,14 @@ void epoch_driver::settle() noexcept {
 
 // Memory of the heap of stacks goes back to the kernel. True: there is more.
 bool epoch_driver::scavenge(epoch_work as) noexcept {
-  (void)as;
-  (void)released_in_a_step;
-  return false;
+  if (!sched_.heap().has_returnable()) return false;
+  const timed cpu(*this, as);
+  return sched_.heap().release_some(released_in_a_step) >= released_in_a_step;
 }
 
 void epoch_driver::trim_program_heap(epoch_work as) noexcept {
   const int64_t now = sched_.now_ns();
-  // relaxed: one step at a time.
+  // relaxed: a throttle.
   if (now < next_heap_trim_ns_.load(std::memory_order_relaxed)) return;
   const timed cpu(*this, as);
   sched_.seams().sys->trim_program_heap();
@@ -472,11 +474,15 @@ int64_t epoch_driver::set_memory_limit(int64_t bytes) noexcept {
 held_memory epoch_driver::held() noexcept {
   held_memory m;
   const mem::heap_figures f = sched_.heap().figures();
-  m.stacks_in_use = f.strand_slab_bytes + f.segment_slab_bytes;
-  m.stacks_cached = f.mapped_bytes - std::min(f.mapped_bytes, m.stacks_in_use);
+  for (const mem::kind_figures& k : f.kinds) {
+    m.stacks_in_use += k.in_use_bytes;
+    m.stacks_cached += k.cached_bytes + k.free_bytes;
+    m.metadata += k.rest_bytes;
+  }
+  m.stacks_in_use += f.large_bytes;
+  m.metadata += metadata_bytes_ + f.metadata_bytes;
   m.channels = channel_bytes();
   if (const epoch_hooks* h = current_hooks(); h != nullptr && h->held_bytes != nullptr) m.pooled = h->held_bytes();
-  m.metadata = metadata_bytes_;
   // acquire: pairs with the release store of set_program_heap().
   if (auto* const bytes = program_heap.load(std::memory_order_acquire)) m.program_heap = bytes();
   return m;

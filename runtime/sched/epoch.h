@@ -77,7 +77,7 @@ bool program_heap_is_known() noexcept;
 /// What a runtime holds, in bytes. Pools, channels and the program's heap are the process's.
 struct held_memory {
   uint64_t stacks_in_use = 0;
-  uint64_t stacks_cached = 0;  ///< free blocks of any size, and slabs that are not yet cut
+  uint64_t stacks_cached = 0;  ///< free blocks that were used; what never was takes no memory
   uint64_t pooled = 0;
   uint64_t channels = 0;
   uint64_t metadata = 0;  ///< of the runtime; approximate

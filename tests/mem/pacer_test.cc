@@ -235,8 +235,8 @@ TEST(PacerLimitTest, E2WithoutPercentageTheLimitAloneDrivesEpochs) {
                    int64_t{512} * mib};
   for (const cycle_result& r : simulate(s, 50)) {
     EXPECT_LE(r.most_total, 512 * mib);
-    EXPECT_GE(r.goal_ratio, 0.95);
-    EXPECT_LE(r.goal_ratio, 1.05);
+    EXPECT_GE(r.goal_ratio, 0.85) << "an eighth of the limit is kept for the second epoch";
+    EXPECT_LE(r.goal_ratio, 1.0);
   }
 }
 

@@ -5,8 +5,8 @@
 //                                                        that a task which only counts was kept from it meanwhile
 //   memory_bench burst [PROCESSORS [TASKS]]              resident MiB after so many tasks have ended, and after one,
 //                                                        two and three epochs
-//   memory_bench ceiling [PROCESSORS [LIMIT [PERCENT]]]  the bursty pipeline (below): seconds, peak resident MiB, epochs;
-//                                                        LIMIT in MiB, 0 for none; PERCENT -1 for off (default)
+//   memory_bench ceiling [PROCESSORS [LIMIT [PERCENT]]]  the bursty pipeline (below): seconds, peak resident MiB; LIMIT
+//                                                        in MiB, 0 for none; PERCENT -1 for off (default)
 //   memory_bench curve [PROCESSORS [PERCENT [ROUNDS]]]   the same under a percentage: CPU seconds, peak resident MiB
 //
 // The bursty pipeline works in phases. In a phase all buffers have one of eight sizes; four times, 24 MiB of them are
@@ -61,7 +61,7 @@ std::unique_ptr<weft::runtime> make_runtime(int processors, int gc_percent, int6
   return *weft::runtime::create(opts);
 }
 
-// --- epoch -------------------------------------------------------------------------------------------------------------
+// --- epoch ----------------------------------------------------------------------------------------------------------
 
 struct object {
   char bytes[64];
@@ -127,7 +127,7 @@ int run_epoch(int processors, int64_t pools, int64_t stacks) {
   return 0;
 }
 
-// --- burst -------------------------------------------------------------------------------------------------------------
+// --- burst ----------------------------------------------------------------------------------------------------------
 
 int run_burst(int processors, int64_t tasks) {
   auto rt = make_runtime(processors, 100, 0);
@@ -141,7 +141,7 @@ int run_burst(int processors, int64_t tasks) {
   return 0;
 }
 
-// --- the bursty pipeline -----------------------------------------------------------------------------------------------
+// --- the bursty pipeline --------------------------------------------------------------------------------------------
 
 constexpr std::size_t in_flight_bytes = std::size_t{24} << 20;
 constexpr std::array<std::size_t, 8> sizes = {8 << 10,  12 << 10, 16 << 10, 24 << 10,

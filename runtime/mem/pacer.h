@@ -2,8 +2,8 @@
 //
 // Memory is seen in two parts. *Paced* memory is what an epoch may reduce or what the program holds through weft:
 // pooled objects, cached stacks, channels, and the program's heap where it is counted. *Roots* is what epochs cannot
-// touch: stacks in use and the runtime's own data. The percentage lets paced memory grow by so much of both, as Go's does of
-// heap and stacks, and the limit takes the roots off first.
+// touch: stacks in use and the runtime's own data. The percentage lets paced memory grow by so much of both, as Go's
+// does of heap and stacks, and the limit takes the roots off first.
 //
 //   goal     = live + (live + roots) * percent / 100, at least 4 MiB * percent / 100
 //   by limit = limit - roots - what exceeds the limit - headroom; headroom = max(3% of that, 1 MiB)

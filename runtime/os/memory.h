@@ -7,8 +7,8 @@
 
 namespace weft::os {
 
-/// The tightest cgroup memory limit, in bytes; nullopt when there is none. Files that cannot be read or understood count
-/// as no limit.
+/// The tightest cgroup memory limit, in bytes; nullopt when there is none. Files that cannot be read or understood
+/// count as no limit.
 ///
 /// `root` is the folder that plays "/"; see cgroup_folders(). Version 2 (memory.max) and version 1
 /// (memory.limit_in_bytes) alike. Reads files; ask once and keep the answer. Thread safety: any thread.

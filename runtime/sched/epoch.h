@@ -24,8 +24,8 @@
 //     two epochs before: they have cleared what there was, and an idle process may sleep on;
 //   because the program asks: collect().
 // A processor that takes memory while more than the limit is held *assists*: it passes the epoch at once, and does
-// steps of the background work. While the limiter (mem/limiter.h) says that epochs take too much CPU time, none is begun for
-// the limit's sake, and nobody assists.
+// steps of the background work; also past the trigger, while clearing is behind. While the limiter (mem/limiter.h) says
+// that epochs take too much CPU time, none is begun for the limit's sake, and nobody assists.
 //
 // Source: Go's collection cycle as seen by sync.Pool (src/sync/pool.go, poolCleanup), with the stop of the world
 // replaced by a pass of each processor. docs/memory.md says where else they differ.

@@ -240,7 +240,7 @@ TEST_P(EpochTest, ChannelsAreCountedWhileTheyLive) {
   EXPECT_EQ(held(), before);
 }
 
-// --- a runtime that the test drives, with its own time ------------------------------------------------------------------
+// --- a runtime that the test drives, with its own time --------------------------------------------------------------
 
 class HostedEpochTest : public ::testing::Test {
  protected:
@@ -514,7 +514,7 @@ TEST_F(HostedEpochTest, AnEpochThatNobodyPollsForDoesNotKeepTheRuntimeFromItsEnd
   EXPECT_EQ(figures().forced(), 0u);
 }
 
-// --- threads and a manual clock ------------------------------------------------------------------------------------------
+// --- threads and a manual clock -------------------------------------------------------------------------------------
 
 class ClockedEpochTest : public ::testing::TestWithParam<int> {
  protected:
@@ -559,7 +559,7 @@ TEST_P(ClockedEpochTest, ACollectInATaskGivesUpOnAProcessorThatComputes) {
   test::eventually([] { return fake_pools::shared_aged == 1; });
 }
 
-// --- several runtimes ------------------------------------------------------------------------------------------------------
+// --- several runtimes -----------------------------------------------------------------------------------------------
 
 TEST(EpochsOfTwoRuntimesTest, EachPassesItsOwn) {
   fake_pools::reset();

@@ -1,3 +1,4 @@
+// The memory ceiling, measured with Go's sync.Pool.
 package main
 
 import (

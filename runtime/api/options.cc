@@ -119,6 +119,7 @@ absl::Status options::validate() const {
       {"schedtrace (ms)", schedtrace.count(), 0, 86'400'000},
       {"gc_percent", gc_percent, -1, 1'000'000},
       {"memory_limit_bytes", memory_limit_bytes, 0, std::numeric_limits<int64_t>::max()},
+      {"memory_limit_percent_of_cgroup", memory_limit_percent_of_cgroup, 0, 100},
       {"scheduling.run_next_in_a_row", scheduling.run_next_in_a_row, 1, 1'000'000},
       {"scheduling.global_queue_interval", scheduling.global_queue_interval, 1, 1'000'000},
       {"blocking_threads", blocking_threads, 1, 10'000},

@@ -101,6 +101,9 @@ class system {
   /// CPU time that the calling thread has used, in nanoseconds.
   [[nodiscard]] virtual int64_t thread_cpu_time_ns() noexcept;
 
+  /// Asks the C library to give free memory of its heap back to the kernel. May take milliseconds.
+  virtual void trim_program_heap() noexcept;
+
   /// Writes all of `text` to standard error, unbuffered. Async-signal-safe; errors are dropped.
   virtual void write_stderr(std::string_view text) noexcept;
 

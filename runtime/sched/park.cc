@@ -24,7 +24,8 @@ std::coroutine_handle<> switch_away() noexcept {
   processor& p = *this_context.proc;
   if (p.forks.has_private()) [[unlikely]]
     leave_forks(p);
-  if (--p.slice > 0) [[likely]] {
+  // An epoch that is due ends the slice: without a look here it would wait for up to a slice's worth of computing.
+  if (--p.slice > 0 && !p.sched.epochs().is_due(p)) [[likely]] {
     if (strand* next = p.run_next.take()) [[likely]] {
       dispatched(p, next);
       return attach(next);
@@ -46,7 +47,7 @@ std::coroutine_handle<> yield_strand(std::coroutine_handle<> leaf, std::source_l
   c.budget = p.budget;
   p.counters.yields.add();
   // Nobody else here, and the loop's turn to look around has not come: go on.
-  const bool stay = --p.slice > 0;
+  const bool stay = --p.slice > 0 && !sched.epochs().is_due(p);
   if (stay && p.ring.size() == 0 && p.run_next.peek() == nullptr) return leaf;
   strand* self = detach(leaf);
   if (p.forks.has_private()) leave_forks(p);

@@ -158,6 +158,7 @@ class alignas(128) processor {
   entry_table entries;              // read by any thread
   lock_crossings crossings;
   uint32_t epoch_passed = 0;        // the last one; see [epoch]
+  int64_t bytes_until_look = 0;     // that it may take before it looks at what is held; see epoch.h
   processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
 
   /// Sends the next launch of a task to its slow path.

@@ -38,6 +38,7 @@ scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, 
       heap_(*seams.sys, this),
       global_(heap_),
       blocking_(*seams.sys, static_cast<std::size_t>(opts.blocking_threads)),
+      epochs_(*this, processors),
       drained_(*seams.sys) {
   static const bool registered = [] {
     os::system& real = os::system::real();

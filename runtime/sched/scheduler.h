@@ -280,6 +280,7 @@ class scheduler {
   bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
   bool steal_run_next(processor& p, processor& victim, work& out) noexcept;
   bool idle(worker& w) noexcept;
+  bool does_background_work(worker& w) noexcept;
   bool any_work(const processor* looking) noexcept;
   void wake_one_for(processor& p) noexcept;
   void retreat(processor& p) noexcept;
@@ -305,6 +306,7 @@ class scheduler {
 
   void monitor_main() noexcept;
   bool monitor_tick(int64_t now) noexcept;
+  int64_t longest_sleep_ns() noexcept;
   bool looks_deadlocked() noexcept;
   void print_schedtrace(int64_t now) noexcept;
   void stop_monitor() noexcept;
@@ -324,7 +326,7 @@ class scheduler {
   sched::global_queue global_;
   blocking_pool blocking_;
   stop_registry stops_{*this};
-  epoch_driver epochs_{*this};
+  epoch_driver epochs_;
   // drive::host: the set of the two others, which the host watches.
   int wake_fd_ = -1;
   int event_fd_ = -1;  // signalled when a strand comes from outside
@@ -397,6 +399,11 @@ WEFT_INLINE void scheduler::ready(strand* s) noexcept {
   } else {
     ready_from_outside(s);
   }
+}
+
+WEFT_INLINE void epoch_driver::took_memory(processor& p, std::size_t bytes, bool may_clean_up) noexcept {
+  if ((p.bytes_until_look -= static_cast<int64_t>(bytes)) < 0) [[unlikely]]
+    look_after_growth(p, may_clean_up);
 }
 
 /// Keeps a scheduler's memory until the process ends, for handles that outlive their runtime.

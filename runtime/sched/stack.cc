@@ -152,9 +152,19 @@ void release_segments(scheduler& sched, segment* top) noexcept {
   }
 }
 
+// Strand blocks are asked for here only when the cache has none and gets a batch.
+static std::size_t perhaps_new_bytes(mem::block_kind kind, std::size_t size_class) noexcept {
+  const std::size_t blocks = kind == block_kind::strand ? mem::block_cache::batch_size(size_class) : 1;
+  return blocks * mem::class_bytes(size_class);
+}
+
 void* scheduler::take_block(mem::block_kind kind, std::size_t size_class) noexcept {
   processor* p = this_context.proc;
-  if (p != nullptr && &p->sched == this) return p->blocks.take(kind, size_class);
+  if (p != nullptr && &p->sched == this) {
+    void* block = p->blocks.take(kind, size_class);
+    epochs_.took_memory(*p, perhaps_new_bytes(kind, size_class), false);
+    return block;
+  }
   return heap_.take_one(kind, size_class);
 }
 

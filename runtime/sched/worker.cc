@@ -53,12 +53,25 @@ void scheduler::worker_main(worker& w) noexcept {
     if (local || search(w, found)) {
       run(p, found);
       found = work{};
-    } else {
+    } else if (!does_background_work(w)) {
       idle(w);
     }
   }
+  if (epochs_.is_due(p)) epochs_.pass(p);  // nobody waits for an epoch that was begun before the end
   p.blocks.flush();
   p.idle.begin(now_ns());
+}
+
+// A step of what epochs have left, then the worker looks around again. The token is given up first: whoever saw it has
+// left its work to this worker, which finds it after the step.
+bool scheduler::does_background_work(worker& w) noexcept {
+  if (!epochs_.has_background_work()) return false;
+  if (w.searching) {
+    w.searching = false;
+    // seq_cst: gives the token back, L1.
+    searching_.fetch_sub(1, std::memory_order_seq_cst);
+  }
+  return epochs_.background_step(epoch_work::idle);
 }
 
 std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
@@ -68,9 +81,10 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
   if (event_fd_ >= 0 && wake_fd_signalled_.exchange(0, std::memory_order_acq_rel) != 0)
     seams_.sys->drain_event_fd(event_fd_);
   const uint64_t before = p.counters.dispatches.value();
-  const int64_t begin = now_ns();
-  touch_clock(begin);
-  p.idle.end(begin);
+  const int64_t now = now_ns();
+  touch_clock(now);
+  p.idle.end(now);
+  epochs_.host_turn(p, now);
   if (epochs_.is_due(p)) epochs_.pass(p);
   work found;
   while (p.counters.dispatches.value() - before < most) {
@@ -78,6 +92,7 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
     for (std::size_t i = 1; !any && i < processors_.size(); ++i)
       any = steal_from(p, *processors_[(index + i) % processors_.size()], true, found);
     if (!any) {
+      if (epochs_.background_step(epoch_work::idle) && epochs_.has_background_work()) rearm_wake_fd();
       if (timer_fd_ >= 0) {
         const int64_t timer = earliest_timer();
         seams_.sys->arm_timer_fd(timer_fd_, timer == INT64_MAX || seams_.time->manual() ? -1 : timer - now_ns());

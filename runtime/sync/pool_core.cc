@@ -26,6 +26,7 @@
 
 #include "base/fast_random.h"
 #include "sched/epoch.h"
+#include "sched/scheduler.h"
 #include "sync/pool_core.h"
 
 namespace weft::detail {
@@ -164,9 +165,6 @@ class pool_registry {
       const std::lock_guard guard(lists_[i].mutex);
       if (!lists_[i].owned) age_list(lists_[i]);
     }
-    // Until the runtime's idle workers do so.
-    while (run_cleanups(1024) != 0) {
-    }
   }
 
   void forget_slot(uint32_t number) noexcept {
@@ -237,7 +235,9 @@ class pool_registry {
   };
 
   pool_registry() {
-    static constexpr epoch_hooks hooks{age_pools, age_shared_pools, forget_pools};
+    static constexpr epoch_hooks hooks{age_pools, []() noexcept { get().age_shared(); }, forget_pools,
+                                       pool_memory_bytes,
+                                       [](uint32_t most) noexcept { return get().run_cleanups(most) == most; }};
     set_epoch_hooks(hooks);
   }
 
@@ -462,7 +462,7 @@ auto pool_core::with_slot(F f) noexcept {
 // Getting -----------------------------------------------------------------------------------------------------------
 
 pool_node* pool_core::take_slow(pool_node** blank) noexcept {
-  return with_slot([&](pool_slot& s) {
+  pool_node* taken = with_slot([&](pool_slot& s) {
     pool_node* n = take_from(s);
     if (n == nullptr && blank != nullptr && s.blanks != nullptr) {
       *blank = std::exchange(s.blanks, s.blanks->next);
@@ -470,6 +470,9 @@ pool_node* pool_core::take_slow(pool_node** blank) noexcept {
     }
     return n;
   });
+  if (taken == nullptr)
+    if (processor* p = this_context.proc) p->sched.epochs().took_memory(*p, node_bytes_, true);
+  return taken;
 }
 
 pool_node* pool_core::take_from(pool_slot& s) noexcept {
@@ -771,11 +774,35 @@ uint64_t pool_core::cost_bytes() const noexcept {
   return s.held_bytes + s.held_objects * (node_bytes_ - object_bytes_);
 }
 
+uint64_t pool_core::memory_bytes() const noexcept {
+  uint64_t gone = cleared_.value(), made = 0, puts = 0, bytes_in = 0;
+  for_each_slot([&](const pool_slot& s) {
+    gone += s.drops.value() + s.kept.value() + s.failures.value();
+    puts += s.puts.value();
+    bytes_in += s.bytes_in.value();
+  });
+  for_each_slot([&](const pool_slot& s) { made += s.donated.value() + (makes_ ? s.misses.value() : 0); });
+  const uint64_t alive = made > gone ? made - gone : 0;
+  // What an object in use weighs is not known; taken as the average of those that came back.
+  const uint64_t object = type_.bytes_of != nullptr && puts != 0 ? bytes_in / puts : object_bytes_;
+  return alive * (node_bytes_ - object_bytes_ + object);
+}
+
 pool_cleanup_counts pool_cleanups() noexcept { return pool_registry::get().counts(); }
 void age_pools(uint32_t slot) noexcept { pool_registry::get().age_slot(slot); }
-void age_shared_pools() noexcept { pool_registry::get().age_shared(); }
+void age_shared_pools() noexcept {
+  pool_registry::get().age_shared();
+  while (run_pool_cleanups(1024) != 0) {
+  }
+}
 void forget_pools(uint32_t slot) noexcept { pool_registry::get().forget_slot(slot); }
 uint64_t run_pool_cleanups(uint64_t most) noexcept { return pool_registry::get().run_cleanups(most); }
+
+uint64_t pool_memory_bytes() noexcept {
+  uint64_t sum = 0;
+  pool_registry::get().for_each_pool([&](const pool_core& c) { sum += c.memory_bytes(); });
+  return sum;
+}
 
 uint64_t pooled_bytes() noexcept {
   uint64_t sum = 0;

@@ -5,7 +5,8 @@
 
 namespace weft::detail {
 
-/// What pools do in an epoch: see epoch_hooks. age_shared_pools() runs code of the user.
+/// What pools do in an epoch: see epoch_hooks. age_shared_pools() also destroys what waits for it, so it runs code of
+/// the user.
 void age_pools(uint32_t slot) noexcept;
 void age_shared_pools() noexcept;
 void forget_pools(uint32_t slot) noexcept;
@@ -20,6 +21,10 @@ pool_cleanup_counts pool_cleanups() noexcept;
 /// Destroys up to `most` of the objects that epochs have taken out; returns how many. Runs code of the user, so nothing
 /// may be locked. Several threads may do so at once, each in another pool.
 uint64_t run_pool_cleanups(uint64_t most) noexcept;
+
+/// Bytes of all objects that pools have made and not destroyed, those in use included: what epochs are paced by. Cost:
+/// a few loads for each pool and processor.
+uint64_t pool_memory_bytes() noexcept;
 
 /// Bytes of all that is pooled, heads of nodes included. Cost: a few loads for each pool and processor.
 uint64_t pooled_bytes() noexcept;

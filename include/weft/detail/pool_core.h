@@ -216,6 +216,8 @@ class pool_core {
 
   pool_stats stats() const noexcept;
   const std::string& name() const noexcept { return name_; }
+  /// Bytes of all objects that were made and not destroyed, in use or not, heads of nodes included; approximate.
+  uint64_t memory_bytes() const noexcept;
   /// Bytes that what is pooled costs, heads of nodes included.
   uint64_t cost_bytes() const noexcept;
 

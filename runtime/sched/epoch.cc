@@ -312,15 +312,9 @@ uint64_t epoch_driver::dispatches() const noexcept {
   return n;
 }
 
-int64_t epoch_driver::idle_ns(int64_t now) const noexcept {
+int64_t epoch_driver::idle_ns() const noexcept {
   int64_t ns = 0;
-  for (const auto& p : sched_.processors()) {
-    // relaxed: statistics, here and below.
-    ns += p->idle_ns.load(std::memory_order_relaxed);
-    // relaxed: as above.
-    if (const int64_t since = p->idle_since_ns.load(std::memory_order_relaxed); since != 0)
-      ns += std::max<int64_t>(now - since, 0);
-  }
+  for (const auto& p : sched_.processors()) ns += p->idle.read(*sched_.seams().time).idle_ns;
   return ns + cpu_.of(epoch_work::idle);
 }
 
@@ -329,7 +323,7 @@ void epoch_driver::update_limiter(int64_t now) noexcept {
   if (!limiter_.needs_update(now)) return;
   const int64_t epochs =
       cpu_.of(epoch_work::assist) + cpu_.of(epoch_work::dedicated) + cpu_.of(epoch_work::scavenge_assist);
-  const int64_t idle = idle_ns(now);
+  const int64_t idle = idle_ns();
   if (limiter_.update(now, epochs - counted_epochs_ns_, idle - counted_idle_ns_))
     // relaxed: statistics.
     limiter_last_enabled_.store(asked_.load(std::memory_order_relaxed), std::memory_order_relaxed);

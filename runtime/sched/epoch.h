@@ -221,7 +221,7 @@ class epoch_driver {
   bool period_is_over(int64_t now) noexcept;
   bool is_still_as_two_epochs_ago() noexcept;
   uint64_t dispatches() const noexcept;
-  int64_t idle_ns(int64_t now) const noexcept;
+  int64_t idle_ns() const noexcept;
   void publish() noexcept;
   void say_that_the_limit_cannot_be_kept(const held_memory& m) noexcept;
 

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "api/runtime.h"
+#include "mem/program_heap.h"
 #include "support/manual_clock.h"
 #include "support/processors.h"
 

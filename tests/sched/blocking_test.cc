@@ -123,7 +123,8 @@ TEST(BlockingPoolTest, AThreadThatWakesForItsCallIsNoDeadlock) {
   });
   detail::scheduler& sched = runtime_access::sched(*rt);
   test::eventually([] { return detail::blocked_plain_threads == 1; });
-  EXPECT_EQ(sched.blocking().read().threads, 1u);  // waits for the pool's lock, which the thread lets go of when it sleeps
+  // Waits for the pool's lock, which the thread lets go of when it sleeps.
+  EXPECT_EQ(sched.blocking().read().threads, 1u);
   pthread_kill(thread, SIGUSR1);
   test::eventually([] { return held_up.load(); });
   auto call = rt->spawn([]() -> task<> { co_await blocking([] {}); });

@@ -4,6 +4,7 @@
 #include <weft/blocking.h>
 #include <weft/channel.h>
 #include <weft/condition_variable.h>
+#include <weft/descriptor.h>
 #include <weft/fork_scope.h>
 #include <weft/endpoints.h>
 #include <weft/go.h>
@@ -19,9 +20,12 @@
 #include <weft/semaphore.h>
 #include <weft/shared_mutex.h>
 #include <weft/shielded.h>
+#include <weft/socket_address.h>
 #include <weft/stop_token.h>
+#include <weft/stream.h>
 #include <weft/task.h>
 #include <weft/task_group.h>
+#include <weft/tcp.h>
 #include <weft/this_task.h>
 #include <weft/ticker.h>
 #include <weft/time.h>

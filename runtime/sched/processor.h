@@ -19,6 +19,7 @@
 #include "mem/block_heap.h"
 #include "sched/epoch.h"
 #include "sched/inbox.h"
+#include "sched/poller.h"
 #include "sched/run_next.h"
 #include "sched/run_queue.h"
 #include "sched/stop.h"
@@ -77,6 +78,8 @@ class alignas(128) processor {
         blocks(heap),
         forks(1024, shared) {}
   ~processor() {
+    // relaxed: nobody else is left.
+    delete io.load(std::memory_order_relaxed);
     forget_epoch_slot(locks->slot);
     give_bias_owner(locks);
   }
@@ -106,6 +109,7 @@ class alignas(128) processor {
   sched::run_next_slot<strand> run_next;
   sched::run_queue<strand, ring_capacity> ring;
   sched::inbox<strand> mail;
+  std::atomic<poller*> io{nullptr};  // made by the owner with the first operation
 
   alignas(64) biased_lock timer_lock;
   sched::timer_queue timers;                      // guarded by timer_lock

@@ -72,6 +72,7 @@ enum class wait_reason : uint8_t {
   shared_mutex_lock_shared,
   condition_wait,
   blocking,
+  io,
 };
 
 /// What a strand block holds at present.

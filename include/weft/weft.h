@@ -2,9 +2,13 @@
 #pragma once
 
 #include <weft/blocking.h>
+#include <weft/buffered_reader.h>
 #include <weft/channel.h>
+#include <weft/child_process.h>
 #include <weft/condition_variable.h>
 #include <weft/descriptor.h>
+#include <weft/fd_readiness.h>
+#include <weft/file.h>
 #include <weft/fork_scope.h>
 #include <weft/endpoints.h>
 #include <weft/go.h>
@@ -15,11 +19,14 @@
 #include <weft/once.h>
 #include <weft/options.h>
 #include <weft/parallel.h>
+#include <weft/pipe.h>
+#include <weft/resolve.h>
 #include <weft/runtime.h>
 #include <weft/select.h>
 #include <weft/semaphore.h>
 #include <weft/shared_mutex.h>
 #include <weft/shielded.h>
+#include <weft/signal_set.h>
 #include <weft/socket_address.h>
 #include <weft/stop_token.h>
 #include <weft/stream.h>
@@ -29,4 +36,6 @@
 #include <weft/this_task.h>
 #include <weft/ticker.h>
 #include <weft/time.h>
+#include <weft/udp.h>
+#include <weft/unix_socket.h>
 #include <weft/wait_group.h>

@@ -268,7 +268,65 @@ void io_engine::close() noexcept {
   }
 }
 
-std::coroutine_handle<> park_io(io_operation& op, descriptor& on, std::coroutine_handle<> leaf,
+namespace {
+
+void do_on_the_pool(blocking_job* job) noexcept {
+  auto& op = *static_cast<io_operation*>(job);
+  op.result = scheduler_of(reinterpret_cast<strand*>(op.who)).seams().sys->do_now(op.request);
+  blocking_done(op);
+}
+
+// What would take the disk's time, where the port does not do such things: no stop point, as weft::blocking is none.
+std::coroutine_handle<> park_on_the_pool(io_operation& op, std::coroutine_handle<> leaf,
+                                         std::source_location where) noexcept {
+  op.blocking_job::run = do_on_the_pool;
+  return blocking_park(op, op, leaf, where);
+}
+
+// The descriptor of an operation, locked; it may have none.
+class locked_descriptor {
+ public:
+  explicit locked_descriptor(descriptor* d) noexcept : d_(d) {
+    if (d_ != nullptr) d_->lock().lock();
+  }
+  ~locked_descriptor() {
+    if (d_ != nullptr) d_->lock().unlock();
+  }
+  locked_descriptor(const locked_descriptor&) = delete;
+  locked_descriptor& operator=(const locked_descriptor&) = delete;
+  bool add(io_operation& op) noexcept { return d_ == nullptr || d_->add(op); }
+
+ private:
+  descriptor* const d_;
+};
+
+// I1 to I4. False: the operation has its result already.
+bool begin_io(io_operation& op, descriptor* on, io_engine& engine, std::coroutine_handle<> leaf,
+              std::source_location where) noexcept {
+  announce_wait(engine.lock());  // I1
+  locked_descriptor locked(on);
+  if (!locked.add(op)) {
+    op.result = -EBADF;
+    return false;
+  }
+  biased_guard guard(engine.lock());  // I2
+  op.home = &engine;
+  if (stop_pending()) {
+    op.result = -ECANCELED;
+    return false;
+  }
+  strand* s = detach(leaf);  // I3
+  begin_wait(s, op, wait_reason::io, where);
+  // relaxed: for the dump.
+  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
+  engine.start(op);
+  return true;
+  // I4. The strand may go on elsewhere now, but does not get past descriptor::remove() while that lock is held.
+}
+
+}  // namespace
+
+std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine_handle<> leaf,
                                 std::source_location where) noexcept {
   int error = 0;
   io_engine* engine = io_engine::here(error);
@@ -276,36 +334,27 @@ std::coroutine_handle<> park_io(io_operation& op, descriptor& on, std::coroutine
     op.result = -error;
     return leaf;
   }
-  announce_wait(engine->lock());  // I1
-  on.lock().lock();
-  if (!on.add(op)) {
-    on.lock().unlock();
-    op.result = -EBADF;
-    return leaf;
+  if (op.of_file && !engine->does_files()) {
+    if (on != nullptr) {
+      biased_guard guard(on->lock());
+      if (!on->add(op)) {
+        op.result = -EBADF;
+        return leaf;
+      }
+    }
+    if (stop_pending()) {
+      op.result = -ECANCELED;
+      return leaf;
+    }
+    return park_on_the_pool(op, leaf, where);
   }
-  engine->lock().lock();  // I2
-  op.home = engine;
-  if (stop_pending()) {
-    engine->lock().unlock();
-    on.lock().unlock();
-    op.result = -ECANCELED;
-    return leaf;
-  }
-  strand* s = detach(leaf);  // I3
-  begin_wait(s, op, wait_reason::io, where);
-  // relaxed: for the dump.
-  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
-  engine->start(op);
-  // I4. The strand may go on elsewhere now, but does not get past descriptor::remove() while its lock is held.
-  engine->lock().unlock();
-  on.lock().unlock();
-  return switch_away();
+  return begin_io(op, on, *engine, leaf, where) ? switch_away() : leaf;
 }
 
-biased_lock* io_arm_lock(io_operation& op, descriptor& on) noexcept {
-  if (!op.in_list) {
-    biased_guard guard(on.lock());
-    if (!on.add(op)) op.cancel_asked = true;
+biased_lock* io_arm_lock(io_operation& op, descriptor* on) noexcept {
+  if (on != nullptr && !op.in_list) {
+    biased_guard guard(on->lock());
+    if (!on->add(op)) op.cancel_asked = true;
   }
   return op.home == nullptr ? nullptr : &op.home->lock();
 }

@@ -52,6 +52,7 @@ class io_engine final : public poller {
   void close() noexcept override;
   const char* description() const noexcept override { return description_.c_str(); }
   int poll_fd() const noexcept { return port_->poll_fd(); }
+  bool does_files() const noexcept { return port_->does_files(); }
 
   biased_lock& lock() noexcept { return lock_; }
 

@@ -21,4 +21,10 @@ os::system& kernel() noexcept;
 /// The same for a socket, whose ends are named.
 [[gnu::cold]] absl::Status socket_error(std::string_view operation, const descriptor& socket, int32_t result);
 
+/// The kernel takes at most this much at a time.
+inline uint32_t length_of(std::size_t bytes) noexcept {
+  constexpr std::size_t most = 0x7ffff000;
+  return static_cast<uint32_t>(bytes < most ? bytes : most);
+}
+
 }  // namespace weft::detail

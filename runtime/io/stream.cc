@@ -24,22 +24,11 @@ absl::StatusOr<std::size_t> finish_send(const descriptor& on, int32_t result) {
 
 }  // namespace detail
 
-namespace {
-
-// The kernel takes at most this much at a time.
-constexpr std::size_t most_at_once = 0x7ffff000;
-
-uint32_t length_of(std::size_t bytes) noexcept {
-  return static_cast<uint32_t>(bytes < most_at_once ? bytes : most_at_once);
-}
-
-}  // namespace
-
 stream_socket::read_awaiter stream_socket::read_some(std::span<std::byte> buffer, std::source_location where) noexcept {
   return read_awaiter(*this,
                       {.op = detail::io_op::receive,
                        .fd = fd(),
-                       .length = length_of(buffer.size()),
+                       .length = detail::length_of(buffer.size()),
                        .address = reinterpret_cast<uint64_t>(buffer.data())},
                       where);
 }
@@ -49,7 +38,7 @@ stream_socket::write_awaiter stream_socket::write_some(std::span<const std::byte
   return write_awaiter(*this,
                        {.op = detail::io_op::send,
                         .fd = fd(),
-                        .length = length_of(data.size()),
+                        .length = detail::length_of(data.size()),
                         .flags = os::send_flags,
                         .address = reinterpret_cast<uint64_t>(data.data())},
                        where);

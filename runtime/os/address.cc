@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -98,6 +99,26 @@ std::size_t write_local(std::string_view path, std::span<std::byte> out) noexcep
   const std::size_t size = offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1);
   std::memcpy(out.data(), &a, size);
   return size;
+}
+
+void write_message(std::span<std::byte> header, std::span<std::byte> vector, std::span<std::byte> data,
+                   std::span<std::byte> address) noexcept {
+  static_assert(sizeof(msghdr) <= 64 && sizeof(iovec) <= 16);
+  const iovec v{data.data(), data.size()};
+  write_as(v, vector);
+  msghdr m{};
+  m.msg_iov = reinterpret_cast<iovec*>(vector.data());
+  m.msg_iovlen = 1;
+  if (!address.empty()) {
+    m.msg_name = address.data();
+    m.msg_namelen = static_cast<socklen_t>(address.size());
+  }
+  write_as(m, header);
+}
+
+message_figures read_message(std::span<const std::byte> header) noexcept {
+  const auto m = read_as<msghdr>(header);
+  return {m.msg_namelen, (m.msg_flags & MSG_TRUNC) != 0};
 }
 
 std::string address_text(std::span<const std::byte> address) {

@@ -27,6 +27,17 @@ std::size_t write_local(std::string_view path, std::span<std::byte> out) noexcep
 
 std::string address_text(std::span<const std::byte> address);
 
+/// Writes a msghdr and its iovec for one datagram; `address` may be empty.
+void write_message(std::span<std::byte> header, std::span<std::byte> vector, std::span<std::byte> data,
+                   std::span<std::byte> address) noexcept;
+
+struct message_figures {
+  std::size_t address_bytes;
+  bool truncated;
+};
+/// What a receive wrote into it.
+message_figures read_message(std::span<const std::byte> header) noexcept;
+
 // What sockets are asked for with.
 extern const int stream_socket, datagram_socket, level_socket, level_tcp, level_ip6;
 extern const int option_reuse_address, option_reuse_port, option_no_delay, option_keep_alive, option_only_ip6,

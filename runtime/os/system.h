@@ -26,6 +26,12 @@
 
 namespace weft::os {
 
+/// How a process ended.
+struct process_end {
+  int code;    ///< what it returned
+  int signal;  ///< the signal that ended it; 0: none
+};
+
 class system {
  public:
   system() noexcept = default;
@@ -109,6 +115,20 @@ class system {
   [[nodiscard]] virtual int open_socket(int family, int type, int protocol) noexcept;
   [[nodiscard]] virtual int bind_socket(int fd, std::span<const std::byte> address) noexcept;
   [[nodiscard]] virtual int listen_on(int fd, int backlog) noexcept;
+
+  /// Two ends that never block their callers and are closed on exec.
+  [[nodiscard]] virtual int open_pipe(std::span<int, 2> ends) noexcept;
+  [[nodiscard]] virtual int open_socket_pair(std::span<int, 2> ends) noexcept;
+  [[nodiscard]] virtual int duplicate(int fd) noexcept;
+
+  /// Ignores SIGPIPE unless the process has a handler for it.
+  virtual void ignore_sigpipe() noexcept;
+
+  /// A descriptor for a child process, readable once it has ended; its end, which is then forgotten (-EAGAIN: it lives);
+  /// and signals for it.
+  [[nodiscard]] virtual int open_process(int pid) noexcept;
+  [[nodiscard]] virtual int reap_process(int fd, process_end& end) noexcept;
+  [[nodiscard]] virtual int signal_process(int fd, int signal) noexcept;
 
   /// Sets or reads an option that is an int.
   [[nodiscard]] virtual int set_socket_option(int fd, int level, int name, int value) noexcept;

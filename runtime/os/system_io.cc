@@ -2,9 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "os/system.h"
@@ -106,6 +109,48 @@ int32_t system::do_now(const io_request& r) noexcept {
 
 int system::open_socket(int family, int type, int protocol) noexcept {
   return outcome([&] { return ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol); });
+}
+
+int system::open_pipe(std::span<int, 2> ends) noexcept {
+  return outcome([&] { return ::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC); });
+}
+
+int system::open_socket_pair(std::span<int, 2> ends) noexcept {
+  return outcome([&] { return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()); });
+}
+
+int system::duplicate(int fd) noexcept {
+  return outcome([&] { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); });
+}
+
+void system::ignore_sigpipe() noexcept {
+  struct sigaction now {};
+  if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
+}
+
+int system::open_process(int pid) noexcept {
+  // Only for a child: others could not be waited for. WNOWAIT leaves it to be waited for.
+  siginfo_t info{};
+  const int known = outcome([&] {
+    return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT);
+  });
+  if (known < 0) return known == -ECHILD ? -ESRCH : known;
+  return outcome([&] { return ::syscall(SYS_pidfd_open, pid, 0); });
+}
+
+int system::reap_process(int fd, process_end& end) noexcept {
+  constexpr auto by_descriptor = static_cast<idtype_t>(3);  // P_PIDFD
+  siginfo_t info{};
+  const int result =
+      outcome([&] { return ::waitid(by_descriptor, static_cast<id_t>(fd), &info, WEXITED | WNOHANG); });
+  if (result < 0) return result;
+  if (info.si_pid == 0) return -EAGAIN;
+  end = info.si_code == CLD_EXITED ? process_end{info.si_status, 0} : process_end{0, info.si_status};
+  return 0;
+}
+
+int system::signal_process(int fd, int signal) noexcept {
+  return outcome([&] { return ::syscall(SYS_pidfd_send_signal, fd, signal, nullptr, 0); });
 }
 
 int system::bind_socket(int fd, std::span<const std::byte> address) noexcept {

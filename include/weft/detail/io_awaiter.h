@@ -15,8 +15,8 @@ namespace weft::detail {
 template <class Result, Result (*Finish)(const descriptor& on, int32_t result)>
 class [[nodiscard]] io_awaiter {
  public:
-  io_awaiter(descriptor& on, const io_request& request, std::source_location where) noexcept
-      : op_(request), on_(on), where_(where) {}
+  io_awaiter(descriptor& on, const io_request& request, std::source_location where, bool of_file = false) noexcept
+      : op_(request, of_file), on_(on), where_(where) {}
   io_awaiter(const io_awaiter&) = delete;
   io_awaiter& operator=(const io_awaiter&) = delete;
   ~io_awaiter() {
@@ -24,7 +24,7 @@ class [[nodiscard]] io_awaiter {
   }
 
   static bool await_ready() noexcept { return false; }
-  transfer await_suspend(std::coroutine_handle<> leaf) noexcept { return transfer_to(park_io(op_, on_, leaf, where_)); }
+  transfer await_suspend(std::coroutine_handle<> leaf) noexcept { return transfer_to(park_io(op_, &on_, leaf, where_)); }
   Result await_resume() {
     int32_t result = op_.result;
     if (on_.remove(op_) && result < 0) result = closed_result;
@@ -32,7 +32,7 @@ class [[nodiscard]] io_awaiter {
   }
 
   // As an arm of a select: waits until the descriptor is ready, and does it by a plain call then.
-  biased_lock* arm_lock() noexcept { return io_arm_lock(op_, on_); }
+  biased_lock* arm_lock() noexcept { return io_arm_lock(op_, &on_); }
   bool arm_try() noexcept { return io_arm_try(op_); }
   static bool arm_poll(uintptr_t&) noexcept { return false; }
   bool arm_enqueue() noexcept { return io_arm_enqueue(op_); }

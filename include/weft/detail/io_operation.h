@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <source_location>
 
+#include <weft/blocking.h>
 #include <weft/detail/io_request.h>
 #include <weft/detail/wait.h>
 
@@ -22,10 +23,11 @@ namespace weft::detail {
 
 struct io_readiness;
 
-struct io_operation : waiter {
-  io_operation(const io_request& r) noexcept : request(r) {}
+struct io_operation : waiter, blocking_job {
+  explicit io_operation(const io_request& r, bool file = false) noexcept : request(r), of_file(file) {}
 
   const io_request request;
+  const bool of_file;      ///< of a regular file or a path: it may take the disk's time, and no poll says when it would not
   int32_t result = 0;  ///< what the system call would have returned, or -errno; -ECANCELED: asked to stop
   bool under_way = false;  ///< the kernel has it
   bool cancel_asked = false;
@@ -37,12 +39,13 @@ struct io_operation : waiter {
   io_operation *on_next, *on_prev; ///< the operations on the same descriptor
 };
 
-/// Parks the running strand until the operation has completed; goes on at once if it cannot even be asked for.
-std::coroutine_handle<> park_io(io_operation& op, descriptor& on, std::coroutine_handle<> leaf,
+/// Parks the running strand until the operation has completed; goes on at once if it cannot even be asked for. `on` is
+/// null for an operation on a path.
+std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine_handle<> leaf,
                                 std::source_location where) noexcept;
 
 /// As an arm of a select (see select_core.h): waits until the descriptor is ready, and does it by a plain call then.
-biased_lock* io_arm_lock(io_operation& op, descriptor& on) noexcept;
+biased_lock* io_arm_lock(io_operation& op, descriptor* on) noexcept;
 bool io_arm_try(io_operation& op) noexcept;
 bool io_arm_enqueue(io_operation& op) noexcept;
 void io_arm_leave(io_operation& op) noexcept;

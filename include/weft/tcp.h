@@ -39,7 +39,7 @@ class tcp_stream : public stream_socket {
 };
 
 struct tcp_listen_options {
-  int backlog = 1024;      ///< connections that wait to be accepted; 1 to what the kernel allows
+  int backlog = 1024;       ///< connections that wait to be accepted; 1 to what the kernel allows
   bool reuse_port = false;  ///< several listeners share the port
 };
 

@@ -17,8 +17,8 @@ namespace weft {
 
 /// A datagram that was received.
 struct datagram {
-  std::size_t bytes = 0;    ///< in the caller's buffer
-  bool truncated = false;   ///< it was longer than the buffer
+  std::size_t bytes = 0;   ///< in the caller's buffer
+  bool truncated = false;  ///< it was longer than the buffer
   socket_address from;
 };
 
@@ -43,7 +43,9 @@ class [[nodiscard]] datagram_awaiter {
   }
 
   static bool await_ready() noexcept { return false; }
-  transfer await_suspend(std::coroutine_handle<> leaf) noexcept { return transfer_to(park_io(op_, &on_, leaf, where_)); }
+  transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
+    return transfer_to(park_io(op_, &on_, leaf, where_));
+  }
 
   biased_lock* arm_lock() noexcept { return io_arm_lock(op_, &on_); }
   bool arm_try() noexcept { return io_arm_try(op_); }

@@ -7,10 +7,10 @@
 #include <weft/child_process.h>
 #include <weft/condition_variable.h>
 #include <weft/descriptor.h>
+#include <weft/endpoints.h>
 #include <weft/fd_readiness.h>
 #include <weft/file.h>
 #include <weft/fork_scope.h>
-#include <weft/endpoints.h>
 #include <weft/go.h>
 #include <weft/join.h>
 #include <weft/join_handle.h>

@@ -88,8 +88,8 @@ io_request sync_request(int fd, bool data_only) noexcept {
 file_figures to_figures(const os::stat_buffer& buffer) noexcept {
   const os::stat_figures s = os::read_stat(buffer);
   return {static_cast<file_kind>(s.kind), s.bytes, s.permissions,
-          std::chrono::system_clock::time_point(
-              std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::nanoseconds(s.modified_ns)))};
+          std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::system_clock::duration>(
+              std::chrono::nanoseconds(s.modified_ns)))};
 }
 
 // Spans lie in memory as iovecs do: a pointer and a size.
@@ -258,7 +258,8 @@ task<absl::StatusOr<std::vector<directory_entry>>> list_directory(std::string pa
       if (recursive && n.kind == os::node_kind::directory) ahead.push_back(n.path);
       found.push_back({std::move(n.path), static_cast<file_kind>(n.kind)});
     }
-    if (this_task::stop_requested()) co_return absl::CancelledError("list " + directory + ": the task was asked to stop");
+    if (this_task::stop_requested())
+      co_return absl::CancelledError("list " + directory + ": the task was asked to stop");
   }
   std::sort(found.begin(), found.end(),
             [](const directory_entry& a, const directory_entry& b) { return a.path < b.path; });

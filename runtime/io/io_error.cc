@@ -16,8 +16,7 @@ os::system& kernel() noexcept {
 }
 
 absl::Status io_error(std::string_view operation, std::string_view subject, int32_t result) {
-  const std::string what =
-      std::string(operation) + (subject.empty() ? "" : " ") + std::string(subject);
+  const std::string what = std::string(operation) + (subject.empty() ? "" : " ") + std::string(subject);
   if (result == -ECANCELED) return absl::CancelledError(what + ": the task was asked to stop");
   if (result == -EBADF) return absl::FailedPreconditionError(what + ": closed");
   return absl::ErrnoToStatus(-result, what);

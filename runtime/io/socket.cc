@@ -55,7 +55,8 @@ socket_address socket_name(const descriptor& socket, bool peer) noexcept {
   if (!socket.is_open()) return {};
   alignas(8) std::array<std::byte, socket_address::most_bytes> name{};
   const int size = kernel().socket_name(socket.fd(), peer, name);
-  return size <= 0 ? socket_address() : socket_address::from_bytes(std::span(name).first(static_cast<std::size_t>(size)));
+  return size <= 0 ? socket_address()
+                   : socket_address::from_bytes(std::span(name).first(static_cast<std::size_t>(size)));
 }
 
 absl::Status set_socket_option(const descriptor& socket, int level, int name, int value, const char* what) noexcept {

@@ -72,9 +72,7 @@ socket_address socket_address::from_bytes(std::span<const std::byte> bytes) noex
   return a;
 }
 
-socket_address::family socket_address::kind() const noexcept {
-  return static_cast<family>(os::family_of(bytes()));
-}
+socket_address::family socket_address::kind() const noexcept { return static_cast<family>(os::family_of(bytes())); }
 
 uint16_t socket_address::port() const noexcept { return os::port_of(bytes()); }
 

@@ -14,7 +14,9 @@ namespace detail {
 
 datagram_awaiter::datagram_awaiter(descriptor& on, io_op op, std::span<std::byte> data, const socket_address* to,
                                    std::source_location where) noexcept
-    : op_({.op = op, .fd = on.fd(), .flags = op == io_op::sendmsg ? os::send_flags : 0,
+    : op_({.op = op,
+           .fd = on.fd(),
+           .flags = op == io_op::sendmsg ? os::send_flags : 0,
            .address = reinterpret_cast<uint64_t>(head_.header.data())}),
       on_(on),
       where_(where) {
@@ -67,12 +69,12 @@ absl::StatusOr<udp_socket> udp_socket::bind(const socket_address& address) {
 }
 
 absl::Status udp_socket::connect(const socket_address& peer) noexcept {
-  const int32_t result =
-      is_open() ? detail::kernel().do_now({.op = detail::io_op::connect,
-                                           .fd = fd(),
-                                           .length = static_cast<uint32_t>(peer.bytes().size()),
-                                           .address = reinterpret_cast<uint64_t>(peer.bytes().data())})
-                : -EBADF;
+  const int32_t result = is_open()
+                             ? detail::kernel().do_now({.op = detail::io_op::connect,
+                                                        .fd = fd(),
+                                                        .length = static_cast<uint32_t>(peer.bytes().size()),
+                                                        .address = reinterpret_cast<uint64_t>(peer.bytes().data())})
+                             : -EBADF;
   return result < 0 ? detail::io_error("connect to", peer.to_string(), result) : absl::OkStatus();
 }
 

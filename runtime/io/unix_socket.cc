@@ -27,7 +27,8 @@ task<absl::StatusOr<unix_stream>> unix_stream::connect(socket_address peer) {
 
 absl::StatusOr<std::pair<unix_stream, unix_stream>> unix_stream::pair() {
   int ends[2];
-  if (const int r = detail::kernel().open_socket_pair(ends); r < 0) return detail::io_error("make a socket pair", "", r);
+  if (const int r = detail::kernel().open_socket_pair(ends); r < 0)
+    return detail::io_error("make a socket pair", "", r);
   return std::pair(unix_stream(ends[0]), unix_stream(ends[1]));
 }
 

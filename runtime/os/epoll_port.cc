@@ -175,8 +175,8 @@ class epoll_port final : public io_port {
     if (timeout_ns == 0 && where_.empty()) return;
     std::array<epoll_event, 128> events;
     const timespec limit{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
-    int count = ::epoll_pwait2(set_, events.data(), static_cast<int>(events.size()),
-                               timeout_ns < 0 ? nullptr : &limit, nullptr);
+    int count = ::epoll_pwait2(set_, events.data(), static_cast<int>(events.size()), timeout_ns < 0 ? nullptr : &limit,
+                               nullptr);
     if (count < 0 && errno == ENOSYS) {  // before Linux 5.11
       const int64_t ms = std::min<int64_t>((timeout_ns + 999'999) / 1'000'000, 1'000'000'000);
       count = ::epoll_wait(set_, events.data(), static_cast<int>(events.size()),
@@ -214,10 +214,10 @@ class epoll_port final : public io_port {
   system& sys_;
   int set_ = -1;
   int wake_fd_ = -1;
-  std::vector<pending> fresh_;                         // not tried yet
-  std::deque<io_completion> done_;                     // not taken yet
-  std::vector<place> places_;                          // by descriptor
-  std::unordered_map<uint64_t, position> where_;       // of those that wait, by tag
+  std::vector<pending> fresh_;                    // not tried yet
+  std::deque<io_completion> done_;                // not taken yet
+  std::vector<place> places_;                     // by descriptor
+  std::unordered_map<uint64_t, position> where_;  // of those that wait, by tag
 };
 
 }  // namespace

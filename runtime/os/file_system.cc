@@ -35,7 +35,7 @@ node_kind kind_of_entry(const dirent& entry, const std::string& path) noexcept {
     case DT_UNKNOWN: break;
     default: return node_kind::other;
   }
-  struct stat figures {};
+  struct stat figures{};
   return ::lstat(path.c_str(), &figures) == 0 ? kind_of_mode(figures.st_mode) : node_kind::other;
 }
 
@@ -43,7 +43,7 @@ node_kind kind_of_entry(const dirent& entry, const std::string& path) noexcept {
 
 stat_figures read_stat(const stat_buffer& buffer) noexcept {
   static_assert(sizeof(struct statx) <= sizeof buffer);
-  struct statx s {};
+  struct statx s{};
   std::memcpy(&s, buffer.data(), sizeof s);
   return {kind_of_mode(s.stx_mode), s.stx_size, static_cast<uint32_t>(s.stx_mode & 07777u),
           s.stx_mtime.tv_sec * 1'000'000'000 + s.stx_mtime.tv_nsec};

@@ -13,7 +13,6 @@
 #include <memory>
 #include <span>
 
-
 #include <weft/detail/io_request.h>
 
 namespace weft::os {

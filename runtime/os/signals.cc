@@ -25,9 +25,9 @@ std::array<slot, most_signal_slots> slots;
 std::atomic<uint32_t> handlers{0};  // that run at this moment
 
 std::mutex mutex;
-std::array<bool, most_signal_slots> taken{};              // guarded by mutex
-std::array<uint32_t, 65> catchers{};                      // guarded by mutex; by signal
-std::array<struct sigaction, 65> before{};                // guarded by mutex; what the signal did
+std::array<bool, most_signal_slots> taken{};  // guarded by mutex
+std::array<uint32_t, 65> catchers{};          // guarded by mutex; by signal
+std::array<struct sigaction, 65> before{};    // guarded by mutex; what the signal did
 
 constexpr uint64_t bit_of(int signal) noexcept { return uint64_t{1} << (signal - 1); }
 
@@ -55,7 +55,7 @@ bool can_be_caught(int signal) noexcept {
   if (signal < 1 || signal > 64) return false;
   for (const int fixed : {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL})
     if (signal == fixed) return false;
-  struct sigaction now {};
+  struct sigaction now{};
   return ::sigaction(signal, nullptr, &now) == 0;  // the C library keeps some for itself
 }
 
@@ -73,7 +73,7 @@ int catch_signals(uint64_t mask, int fd) noexcept {
   s.wants.store(mask, std::memory_order_seq_cst);
   for (int signal = 1; signal <= 64; ++signal) {
     if ((mask & bit_of(signal)) == 0 || catchers[static_cast<std::size_t>(signal)]++ != 0) continue;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = note_signal;
     action.sa_flags = SA_RESTART;
     ::sigfillset(&action.sa_mask);

@@ -84,14 +84,12 @@ int32_t system::do_now(const io_request& r) noexcept {
       });
     case io_op::receive:
       return outcome([&] { return ::recv(r.fd, at<void>(r.address), r.length, flags | MSG_DONTWAIT); });
-    case io_op::send:
-      return outcome([&] { return ::send(r.fd, at<void>(r.address), r.length, flags | MSG_DONTWAIT); });
+    case io_op::send: return outcome([&] { return ::send(r.fd, at<void>(r.address), r.length, flags | MSG_DONTWAIT); });
     case io_op::recvmsg: return outcome([&] { return ::recvmsg(r.fd, at<msghdr>(r.address), flags | MSG_DONTWAIT); });
     case io_op::sendmsg: return outcome([&] { return ::sendmsg(r.fd, at<msghdr>(r.address), flags | MSG_DONTWAIT); });
     case io_op::accept:
-      return when_ready(r.fd, POLLIN, [&] {
-        return ::accept4(r.fd, at<sockaddr>(r.address), at<socklen_t>(r.address2), flags);
-      });
+      return when_ready(r.fd, POLLIN,
+                        [&] { return ::accept4(r.fd, at<sockaddr>(r.address), at<socklen_t>(r.address2), flags); });
     case io_op::connect: return begin_connecting(r);
     case io_op::poll: {
       pollfd one{r.fd, static_cast<short>(r.flags), 0};
@@ -124,7 +122,7 @@ int system::duplicate(int fd) noexcept {
 }
 
 void system::ignore_sigpipe() noexcept {
-  struct sigaction now {};
+  struct sigaction now{};
   if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
 }
 
@@ -141,8 +139,7 @@ int system::open_process(int pid) noexcept {
 int system::reap_process(int fd, process_end& end) noexcept {
   constexpr auto by_descriptor = static_cast<idtype_t>(3);  // P_PIDFD
   siginfo_t info{};
-  const int result =
-      outcome([&] { return ::waitid(by_descriptor, static_cast<id_t>(fd), &info, WEXITED | WNOHANG); });
+  const int result = outcome([&] { return ::waitid(by_descriptor, static_cast<id_t>(fd), &info, WEXITED | WNOHANG); });
   if (result < 0) return result;
   if (info.si_pid == 0) return -EAGAIN;
   end = info.si_code == CLD_EXITED ? process_end{info.si_status, 0} : process_end{0, info.si_status};
@@ -175,7 +172,8 @@ int system::socket_option(int fd, int level, int name, int& value) noexcept {
 int system::socket_name(int fd, bool peer, std::span<std::byte> address) noexcept {
   auto size = static_cast<socklen_t>(address.size());
   auto* const name = reinterpret_cast<sockaddr*>(address.data());
-  const int32_t result = outcome([&] { return peer ? ::getpeername(fd, name, &size) : ::getsockname(fd, name, &size); });
+  const int32_t result =
+      outcome([&] { return peer ? ::getpeername(fd, name, &size) : ::getsockname(fd, name, &size); });
   return result < 0 ? result : static_cast<int>(size);
 }
 

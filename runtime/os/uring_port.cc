@@ -46,17 +46,15 @@ void fill(io_uring_sqe& sqe, const io_request& r) noexcept {
   switch (r.op) {
     case io_op::read: return io_uring_prep_read(&sqe, r.fd, address, r.length, r.offset);
     case io_op::write: return io_uring_prep_write(&sqe, r.fd, address, r.length, r.offset);
-    case io_op::readv:
-      return io_uring_prep_readv(&sqe, r.fd, static_cast<const iovec*>(address), r.length, r.offset);
-    case io_op::writev:
-      return io_uring_prep_writev(&sqe, r.fd, static_cast<const iovec*>(address), r.length, r.offset);
+    case io_op::readv: return io_uring_prep_readv(&sqe, r.fd, static_cast<const iovec*>(address), r.length, r.offset);
+    case io_op::writev: return io_uring_prep_writev(&sqe, r.fd, static_cast<const iovec*>(address), r.length, r.offset);
     case io_op::receive: return io_uring_prep_recv(&sqe, r.fd, address, r.length, flags);
     case io_op::send: return io_uring_prep_send(&sqe, r.fd, address, r.length, flags);
     case io_op::recvmsg: return io_uring_prep_recvmsg(&sqe, r.fd, static_cast<msghdr*>(address), r.flags);
     case io_op::sendmsg: return io_uring_prep_sendmsg(&sqe, r.fd, static_cast<const msghdr*>(address), r.flags);
     case io_op::accept:
-      return io_uring_prep_accept(&sqe, r.fd, static_cast<sockaddr*>(address),
-                                  reinterpret_cast<socklen_t*>(r.address2), flags);
+      return io_uring_prep_accept(&sqe, r.fd, static_cast<sockaddr*>(address), reinterpret_cast<socklen_t*>(r.address2),
+                                  flags);
     case io_op::connect: return io_uring_prep_connect(&sqe, r.fd, static_cast<const sockaddr*>(address), r.length);
     case io_op::poll: return io_uring_prep_poll_add(&sqe, r.fd, r.flags);
     case io_op::fsync: return io_uring_prep_fsync(&sqe, r.fd, r.flags != 0 ? IORING_FSYNC_DATASYNC : 0);

@@ -24,7 +24,9 @@ class [[nodiscard]] io_awaiter {
   }
 
   static bool await_ready() noexcept { return false; }
-  transfer await_suspend(std::coroutine_handle<> leaf) noexcept { return transfer_to(park_io(op_, &on_, leaf, where_)); }
+  transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
+    return transfer_to(park_io(op_, &on_, leaf, where_));
+  }
   Result await_resume() {
     int32_t result = op_.result;
     if (on_.remove(op_) && result < 0) result = closed_result;

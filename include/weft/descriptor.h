@@ -12,8 +12,8 @@ namespace weft {
 /// Owns a descriptor of the kernel: the common part of sockets, pipes and files.
 ///
 /// close() may be called while operations are under way on it, from any thread: they end with FAILED_PRECONDITION
-/// ("closed"), and the descriptor's number is given back to the kernel when the last of them has ended, so that none can
-/// hit a later descriptor with the same number. Destroying or moving it meanwhile is misuse and aborts.
+/// ("closed"), and the descriptor's number is given back to the kernel when the last of them has ended, so that none
+/// can hit a later descriptor with the same number. Destroying or moving it meanwhile is misuse and aborts.
 class descriptor {
  public:
   descriptor() noexcept = default;

@@ -19,8 +19,8 @@ class socket_address {
 
   socket_address() noexcept = default;
 
-  /// From "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80", "unix:/path" or "unix:@abstract". Names are not looked up (see
-  /// resolve()). Error: INVALID_ARGUMENT that names the text and what is allowed.
+  /// From "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80", "unix:/path" or "unix:@abstract". Names are not looked up
+  /// (see resolve()). Error: INVALID_ARGUMENT that names the text and what is allowed.
   static absl::StatusOr<socket_address> parse(std::string_view text);
 
   /// This machine only: 127.0.0.1.

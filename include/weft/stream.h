@@ -23,8 +23,8 @@ absl::StatusOr<std::size_t> finish_send(const descriptor& on, int32_t result);
 
 /// A connected socket. At most one task reads from it and one writes to it at a time.
 ///
-/// Buffers belong to the caller and must stay until the operation has ended, also when the task is asked to stop: it goes
-/// on only then. Everything parks the task, nothing else. No operation raises SIGPIPE.
+/// Buffers belong to the caller and must stay until the operation has ended, also when the task is asked to stop: it
+/// goes on only then. Everything parks the task, nothing else. No operation raises SIGPIPE.
 class stream_socket : public descriptor {
  public:
   using descriptor::descriptor;
@@ -32,9 +32,9 @@ class stream_socket : public descriptor {
   using read_awaiter = detail::io_awaiter<absl::StatusOr<std::size_t>, &detail::finish_receive>;
   using write_awaiter = detail::io_awaiter<absl::StatusOr<std::size_t>, &detail::finish_send>;
 
-  /// Reads what has come, at least one byte and at most `buffer`; 0: the peer has closed its end (or the buffer is empty).
-  /// Errors: CANCELLED after a stop, FAILED_PRECONDITION once closed, else the kernel's, with the peer's address.
-  /// Selectable. Cost: no allocation; the system call is shared with the processor's other operations.
+  /// Reads what has come, at least one byte and at most `buffer`; 0: the peer has closed its end (or the buffer is
+  /// empty). Errors: CANCELLED after a stop, FAILED_PRECONDITION once closed, else the kernel's, with the peer's
+  /// address. Selectable. Cost: no allocation; the system call is shared with the processor's other operations.
   read_awaiter read_some(std::span<std::byte> buffer,
                          std::source_location where = std::source_location::current()) noexcept;
 

@@ -1,4 +1,4 @@
-// UDP sockets.
+// UDP sockets: datagrams to and from any address.
 #pragma once
 
 #include <array>

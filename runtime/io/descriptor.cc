@@ -1,7 +1,7 @@
 // Closing a descriptor beside the operations on it. See weft/descriptor.h.
 //
-// Locks: the descriptor's comes before the engine's. An operation is added and begun under both, so a close finds either
-// none or one that the engine knows.
+// Locks: the descriptor's comes before the engine's. An operation is added and begun under both, so a close finds
+// either none or one that the engine knows.
 #include <weft/descriptor.h>
 
 #include <weft/detail/check.h>

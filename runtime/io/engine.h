@@ -26,7 +26,8 @@
 
 namespace weft::detail {
 
-/// A poll that an arm of a select waits for. Not in the awaiter, since an arm that lost may leave before the kernel does.
+/// A poll that an arm of a select waits for. Not in the awaiter, since an arm that lost may leave before the kernel
+/// does.
 struct io_readiness {
   io_operation* op;  ///< null: the arm has left
   io_readiness* next;

@@ -1,9 +1,9 @@
 // Catching signals: a handler notes them and makes a descriptor readable.
 //
-// The handler may run on any thread of the host at any moment, so all it touches is a fixed table of atomics, and all it
-// calls is write(2). Slots are given out and taken back under a mutex. Protocol [catch]:
-//   Handler: H1 handlers += 1 (seq_cst). H2 for each slot that wants the signal: pending |= bit; write to its descriptor.
-//            H3 handlers -= 1.
+// The handler may run on any thread of the host at any moment, so all it touches is a fixed table of atomics, and all
+// it calls is write(2). Slots are given out and taken back under a mutex. Protocol [catch]:
+//   Handler: H1 handlers += 1 (seq_cst). H2 for each slot that wants the signal: pending |= bit; write to its
+//            descriptor. H3 handlers -= 1.
 //   Closing: C1 wants = 0 (seq_cst). C2 wait until handlers is 0. C3 close the descriptor.
 //   Either C2 sees H1, and waits, or H2 sees C1, so no handler writes to a descriptor that was closed.
 #pragma once

@@ -124,8 +124,8 @@ class system {
   /// Ignores SIGPIPE unless the process has a handler for it.
   virtual void ignore_sigpipe() noexcept;
 
-  /// A descriptor for a child process, readable once it has ended; its end, which is then forgotten (-EAGAIN: it lives);
-  /// and signals for it.
+  /// A descriptor for a child process, readable once it has ended; its end, which is then forgotten (-EAGAIN: it
+  /// lives); and signals for it.
   [[nodiscard]] virtual int open_process(int pid) noexcept;
   [[nodiscard]] virtual int reap_process(int fd, process_end& end) noexcept;
   [[nodiscard]] virtual int signal_process(int fd, int signal) noexcept;

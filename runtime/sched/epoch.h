@@ -26,8 +26,8 @@ namespace weft::detail {
 class processor;
 class scheduler;
 
-/// What higher layers do in an epoch. A slot is a processor's number in the process (bias_owner::slot); slot 0 is that of
-/// all threads without a processor.
+/// What higher layers do in an epoch. A slot is a processor's number in the process (bias_owner::slot); slot 0 is that
+/// of all threads without a processor.
 struct epoch_hooks {
   void (*age_slot)(uint32_t slot) noexcept;     ///< P2, by the thread that drives the slot's processor
   void (*age_shared)() noexcept;                ///< P4

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "io/io_test.h"
+#include "support/io_test.h"
 
 namespace weft {
 namespace {

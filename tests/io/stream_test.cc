@@ -4,7 +4,7 @@
 #include <chrono>
 #include <vector>
 
-#include "io/io_test.h"
+#include "support/io_test.h"
 
 namespace weft {
 namespace {

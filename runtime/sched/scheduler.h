@@ -159,7 +159,10 @@ class scheduler {
   }
 
   /// Milliseconds since the start, as of the monitor's last tick.
-  uint32_t coarse_ms() const noexcept;
+  uint32_t coarse_ms() const noexcept {
+    // relaxed: a coarse clock.
+    return coarse_ms_.load(std::memory_order_relaxed);
+  }
   int64_t now_ns() noexcept { return seams_.time->now_ns(); }
   int64_t start_ns() const noexcept { return start_ns_; }
 

@@ -95,7 +95,7 @@ class scheduler {
     return (gate_.load(std::memory_order_seq_cst) & gate_closed) == 0;
   }
 
-  /// Whether launch_task() has to look closer: admission is closed, or scopes are being pruned.
+  /// Whether launch_task() has to look closer: admission is closed, or scopes are being pruned or stopped.
   bool gate_is_open() const noexcept {
     // seq_cst: as above.
     return gate_.load(std::memory_order_seq_cst) == 0;
@@ -112,14 +112,20 @@ class scheduler {
       gate_.fetch_and(~gate_prunes_scopes, std::memory_order_seq_cst);
   }
 
-  /// T2 of [stop-scope], and its end.
+  /// T2 of [stop-scope], and the end of the pass.
   void begin_stop_pass() noexcept {
-    // seq_cst: T2.
+    // seq_cst: T2, here and below; read in E3 and in L1 and L3.
     ending_.fetch_add(ending_stop_pass, std::memory_order_seq_cst);
+    gate_.fetch_add(gate_stop_pass, std::memory_order_seq_cst);
   }
   void end_stop_pass() noexcept {
     // seq_cst: as above.
+    gate_.fetch_sub(gate_stop_pass, std::memory_order_seq_cst);
     ending_.fetch_sub(ending_stop_pass, std::memory_order_seq_cst);
+  }
+  bool stops_scopes() const noexcept {
+    // seq_cst: L1 and L3 of [stop-scope].
+    return gate_.load(std::memory_order_seq_cst) >= gate_stop_pass;
   }
   /// E2 and E3, after E1.
   WEFT_INLINE void left_registry() noexcept {
@@ -306,6 +312,7 @@ class scheduler {
   std::atomic<uint32_t> stopping_{0};                // 1: workers end
   static constexpr uint32_t gate_closed = 1;         // no new tasks
   static constexpr uint32_t gate_prunes_scopes = 2;  // new tasks are noted
+  static constexpr uint32_t gate_stop_pass = 4;      // times the stop passes, which new tasks ask
   std::atomic<uint32_t> gate_{0};
   static constexpr uint32_t ending_drains = 1;     // the end of the last task signals drained_
   static constexpr uint32_t ending_stop_pass = 2;  // times the stop passes

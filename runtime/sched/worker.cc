@@ -458,8 +458,9 @@ void scheduler::run_fork(processor& p, fork_entry* e) noexcept {
   // relaxed: for the registry.
   f->task.store(task, std::memory_order_relaxed);
   std_atomics::fence_seq_cst();  // a stopper sees the task above, or this sees its flag
-  // relaxed: inherited; a stop that comes later finds this strand in the registry.
-  f->stop.store(task->stop.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  // relaxed: inherited. It joins the flag of a stopper that has found this strand meanwhile.
+  if (const uint8_t stop = task->stop.load(std::memory_order_relaxed); stop != 0) [[unlikely]]
+    f->stop.fetch_or(stop, std::memory_order_relaxed);
   if (frame == core->parent.address()) {
     auto* scope = static_cast<scope_core*>(core);
     ++scope->thefts;

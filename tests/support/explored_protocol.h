@@ -113,6 +113,25 @@ class explored_biased_lock {
   detail::bias_protocol<Atomics> protocol_;
 };
 
+/// explored_atomics in which another thread may run between a load and the store after it, too. The explorer leaves
+/// that out for stores that wait in a buffer anyway, but a heavy barrier of the other thread tells the difference: a
+/// thread that stands between B1 and B2 of [bias], for instance, has nothing in its buffer yet.
+template <class T>
+class interrupted_atomic : public explored_atomic<T> {
+ public:
+  using explored_atomic<T>::explored_atomic;
+  // seq_cst: std::atomic's default.
+  void store(T value, std::memory_order order = std::memory_order_seq_cst) noexcept {
+    model::schedule();
+    explored_atomic<T>::store(value, order);
+  }
+};
+
+struct interrupted_atomics : explored_atomics {
+  template <class T>
+  using atomic = interrupted_atomic<T>;
+};
+
 /// For mutants: explored_atomics in which every operation is relaxed.
 template <class T>
 class unordered_atomic {

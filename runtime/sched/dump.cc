@@ -29,6 +29,7 @@ const char* wait_reason_name(wait_reason reason) noexcept {
     case wait_reason::shared_mutex_lock_shared: return "sync.RWMutex.RLock";
     case wait_reason::condition_wait: return "sync.Cond.Wait";
     case wait_reason::blocking: return "blocking";
+    case wait_reason::io: return "IO wait";
   }
   return "waiting";
 }

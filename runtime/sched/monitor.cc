@@ -147,6 +147,11 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
 bool scheduler::looks_deadlocked() noexcept {
   if (idle_workers() != workers_.size() || live_tasks() == 0) return false;
   if (any_work(nullptr) || earliest_timer() != INT64_MAX) return false;
+  for (const auto& p : processors_) {
+    // acquire: pairs with the release store of its maker.
+    const poller* io = p->io.load(std::memory_order_acquire);
+    if (io != nullptr && io->is_busy()) return false;
+  }
   // A thread of the blocking pool counts itself as running before it takes its call, so this look comes first.
   if (blocking_.wakes_thread()) return false;
   // Threads that are neither ours nor blocked in one of our waits may still wake a task.

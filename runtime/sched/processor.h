@@ -21,6 +21,7 @@
 #include "sched/epoch.h"
 #include "sched/escape.h"
 #include "sched/inbox.h"
+#include "sched/poller.h"
 #include "sched/run_next.h"
 #include "sched/run_queue.h"
 #include "sched/stop.h"
@@ -127,6 +128,8 @@ class alignas(128) processor {
     lock_wait_countdown = crossing_countdown = 1 + random.below(sampling::locks.load(std::memory_order_relaxed));
   }
   ~processor() {
+    // relaxed: nobody else is left.
+    delete io.load(std::memory_order_relaxed);
     forget_epoch_slot(locks->slot);
     give_bias_owner(locks);
   }
@@ -172,6 +175,7 @@ class alignas(128) processor {
   alignas(64) sched::run_next_slot<strand> run_next;
   sched::run_queue<strand, ring_capacity> ring;
   sched::inbox<strand> mail;
+  std::atomic<poller*> io{nullptr};  // made by the owner with the first operation
 
   alignas(64) biased_lock timer_lock;
   sched::timer_queue timers;                      // guarded by timer_lock

@@ -251,6 +251,10 @@ void scheduler::rearm_wake_fd() noexcept {
     seams_.sys->signal_event_fd(event_fd_);
 }
 
+void scheduler::watch_for_host(int fd) noexcept {
+  if (wake_fd_ >= 0) seams_.sys->add_to_wait_set(wake_fd_, fd);
+}
+
 void scheduler::wait_for_work() noexcept {
   if (wake_fd_ < 0) return;
   // relaxed: a hint for the deadlock check.
@@ -333,9 +337,13 @@ bool scheduler::leave_idle(worker& w) noexcept {
 }
 
 void scheduler::signal(worker& w) noexcept {
-  // release: publishes `searching`; pairs with the acquire load in idle().
-  w.word.store(1, std::memory_order_release);
-  seams_.sys->futex_wake(w.word, 1);
+  // seq_cst: I4 of [io-sleep]; publishes `searching` to the load in idle().
+  w.word.store(1, std::memory_order_seq_cst);
+  // seq_cst: I5. acquire: the poller is there if somebody sleeps in it.
+  if (w.in_poller.load(std::memory_order_seq_cst))
+    w.proc.io.load(std::memory_order_acquire)->wake();
+  else
+    seams_.sys->futex_wake(w.word, 1);
 }
 
 void scheduler::wake_all() noexcept {
@@ -428,6 +436,10 @@ bool scheduler::stop_workers(int64_t patience_ns) noexcept {
     }
     w->thread.join();
   }
+  if (how_ != drive::threads)
+    for (auto& p : processors_)
+      // relaxed: the caller is the only driver left.
+      if (poller* io = p->io.load(std::memory_order_relaxed)) io->close();
   if (!blocking_.close(give_up == INT64_MAX ? INT64_MAX : std::max<int64_t>(give_up - now_ns(), 0))) return false;
   stop_monitor();
   return true;

@@ -58,6 +58,8 @@ void scheduler::worker_main(worker& w) noexcept {
     }
   }
   if (epochs_.is_due(p)) epochs_.pass(p);  // nobody waits for an epoch that was begun before the end
+  // relaxed: its own.
+  if (poller* io = p.io.load(std::memory_order_relaxed)) io->close();
   p.blocks.flush();
   p.idle.begin(now_ns());
 }
@@ -131,6 +133,8 @@ bool scheduler::find_local(processor& p, work& out) noexcept {
       strand* due = fire_timers(p, now, count);
       ready_all(due, count);
     }
+    work done;
+    if (take_io(p, done)) push_ring(p, done.ready);
     // Not published in the sense of [wake]: this processor takes from the ring right away.
     if (p.ring.size() != 0)
       if (strand* s = p.run_next.take()) push_ring(p, s);
@@ -158,6 +162,7 @@ bool scheduler::find_local(processor& p, work& out) noexcept {
       return true;
     }
   }
+  if (take_io(p, out)) return true;
   // relaxed: as above.
   if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
     uint32_t count = 0;
@@ -204,6 +209,7 @@ bool scheduler::search(worker& w, work& out) noexcept {
     }
     if (!found && !p.mail.empty()) found = find_local(p, out);
     if (!found && global_.size() != 0) found = find_local(p, out);
+    if (!found) found = take_io(p, out);
     if (found) break;
     // relaxed: a late look only costs another pass.
     if (stopping_.load(std::memory_order_relaxed) != 0) break;
@@ -365,12 +371,44 @@ bool scheduler::idle(worker& w) noexcept {
       continue;
     }
     w.proc.counters.sleeps.add();
-    seams_.sys->futex_wait(w.word, 0, timeout);
+    const bool in_poller = sleep_of(w, timeout);
     // relaxed: as above.
     if (keeper) timer_keeper_ns_.store(INT64_MAX, std::memory_order_relaxed);
+    // What it slept in may have something for it.
+    if (in_poller && leave_idle(w)) break;
   }
   rouse_monitor();  // a timer wakes a worker without help
   w.proc.idle.end(now_ns());
+  return true;
+}
+
+// Sleeps where its wake-up will come from; true: in the poller. See [io-sleep] in poller.h.
+bool scheduler::sleep_of(worker& w, int64_t timeout_ns) noexcept {
+  // relaxed: its own.
+  poller* io = w.proc.io.load(std::memory_order_relaxed);
+  if (io == nullptr || !io->is_busy()) {
+    seams_.sys->futex_wait(w.word, 0, timeout_ns);
+    return false;
+  }
+  // seq_cst: I1.
+  w.in_poller.store(true, std::memory_order_seq_cst);
+  // seq_cst: I2.
+  if (w.word.load(std::memory_order_seq_cst) == 0) io->sleep(timeout_ns);
+  // seq_cst: I3.
+  w.in_poller.store(false, std::memory_order_seq_cst);
+  return true;
+}
+
+// Begins what was asked of the processor's poller, and takes what has completed.
+bool scheduler::take_io(processor& p, work& out) noexcept {
+  // relaxed: its own.
+  poller* io = p.io.load(std::memory_order_relaxed);
+  if (io == nullptr) return false;
+  uint32_t count = 0;
+  strand* first = io->poll(count);
+  if (first == nullptr) return false;
+  out.ready = first;
+  ready_all(first->next, count - 1);
   return true;
 }
 

@@ -72,6 +72,7 @@ enum class wait_reason : uint8_t {
   shared_mutex_lock_shared,
   condition_wait,
   blocking,
+  io,
 };
 inline constexpr std::size_t wait_reason_count = static_cast<std::size_t>(wait_reason::blocking) + 1;
 

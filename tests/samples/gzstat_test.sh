@@ -437,7 +437,9 @@ case_interrupts_end_the_run() {
     "$gzstat" endless >"$out" 2>"$err" &
     child=$!
     # It blocks the signal first of all, so one that comes later is never lost.
-    until grep -qE '^SigBlk:.*[4-7]...$' "/proc/$child/status"; do :; done
+    until grep -qE '^SigBlk:.*[4-7]...$' "/proc/$child/status"; do
+      if grep -q '^State:.*Z' "/proc/$child/status"; then fail "it ended at once: $(cat "$err")"; fi
+    done
     kill -s "$signal" "$child"
     wait "$child" || status=$?
     child=

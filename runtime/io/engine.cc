@@ -33,6 +33,15 @@ bool may_be_waited_for(io_op op) noexcept {
   return op != io_op::poll && op != io_op::fsync && op != io_op::open && op != io_op::statx && op != io_op::shutdown;
 }
 
+// For a read that has got its buffer.
+io_request receive_into(const io_buffer_operation& op) noexcept {
+  return {.op = io_op::receive,
+          .fd = op.request.fd,
+          .length = static_cast<uint32_t>(io_buffer::capacity),
+          .flags = op.request.flags,
+          .address = reinterpret_cast<uint64_t>(op.buffer)};
+}
+
 bool gives_descriptor(io_op op) noexcept { return op == io_op::accept || op == io_op::open; }
 
 // S4 of [stop] for a strand that waits for an operation.
@@ -92,6 +101,7 @@ io_engine* io_engine::here(int& error) noexcept {
 }
 
 io_engine::~io_engine() {
+  for (std::byte* buffer : provided_) ::operator delete(buffer);
   while (unused_ != nullptr) {
     io_readiness* next = unused_->next;
     delete unused_;
@@ -103,7 +113,51 @@ void io_engine::start(io_operation& op) noexcept {
   op.home = this;
   op.under_way = true;
   count(1);
-  port_->start(op.request, reinterpret_cast<uint64_t>(&op));
+  begin(op);
+}
+
+// Begins it, or begins it again.
+void io_engine::begin(io_operation& op) noexcept {
+  const auto tag = reinterpret_cast<uint64_t>(&op);
+  if (op.request.op != io_op::receive_provided) [[likely]]
+    return port_->start(op.request, tag);
+  auto& reading = static_cast<io_buffer_operation&>(op);
+  if (reading.buffer != nullptr) return port_->start(receive_into(reading), tag);
+  if (provide_buffers()) return port_->start(op.request, tag);
+  const io_request poll{.op = io_op::poll, .fd = op.request.fd, .flags = io_readable};
+  port_->start(poll, tag | tag_retry);
+}
+
+// Whether the port has buffers to read into.
+bool io_engine::provide_buffers() noexcept {
+  if (!provided_.empty() || !port_takes_buffers_) return port_takes_buffers_;
+  for (uint16_t i = 0; i < os::io_port::most_buffers; ++i) {
+    std::byte* buffer = stock_.take();
+    if (buffer == nullptr || !port_->provide(i, {buffer, io_buffer::capacity})) {
+      if (buffer != nullptr) stock_.give(buffer);
+      break;
+    }
+    provided_.push_back(buffer);
+  }
+  return port_takes_buffers_ = !provided_.empty();
+}
+
+// The operation gets the buffer that the port took for it, and the port another one.
+void io_engine::swap_buffer(io_buffer_operation& op, uint16_t index) noexcept {
+  op.buffer = std::exchange(provided_[index], stock_.take());
+  // Without memory the port has one buffer less from now on.
+  if (provided_[index] != nullptr) port_->provide(index, {provided_[index], io_buffer::capacity});
+}
+
+int32_t io_engine::do_now(io_operation& op) noexcept {
+  os::system& sys = *proc_.sched.seams().sys;
+  if (op.request.op != io_op::receive_provided) return sys.do_now(op.request);
+  auto& reading = static_cast<io_buffer_operation&>(op);
+  reading.buffer = stock_.take();
+  if (reading.buffer == nullptr) return -ENOMEM;
+  const int32_t result = sys.do_now(receive_into(reading));
+  if (result < 0) stock_.give(std::exchange(reading.buffer, nullptr));
+  return result;
 }
 
 void io_engine::ask_to_cancel(io_operation& op) noexcept {
@@ -196,15 +250,13 @@ strand* io_engine::complete(const os::io_completion& done) noexcept {
   const uint64_t kind = done.tag & tag_kinds;
   if (kind == tag_readiness) return complete(*reinterpret_cast<io_readiness*>(done.tag - tag_readiness), done.result);
   auto& op = *reinterpret_cast<io_operation*>(done.tag - kind);
-  if (kind == tag_retry && done.result >= 0) {
-    port_->start(op.request, reinterpret_cast<uint64_t>(&op));
+  int32_t result = done.result;
+  if (op.request.op == io_op::receive_provided) result = give_buffer_to(static_cast<io_buffer_operation&>(op), done);
+  if ((kind == tag_retry && result >= 0) || (result == -EINTR && !op.cancel_asked)) {
+    begin(op);
     return nullptr;
   }
-  if (done.result == -EINTR && !op.cancel_asked) {
-    port_->start(op.request, reinterpret_cast<uint64_t>(&op));
-    return nullptr;
-  }
-  if (done.result == -EAGAIN && kind == tag_operation && may_be_waited_for(op.request.op) && !op.cancel_asked) {
+  if (result == -EAGAIN && kind == tag_operation && may_be_waited_for(op.request.op) && !op.cancel_asked) {
     const io_request poll{.op = io_op::poll, .fd = op.request.fd, .flags = readiness_of(op.request.op)};
     port_->start(poll, reinterpret_cast<uint64_t>(&op) | tag_retry);
     return nullptr;
@@ -216,8 +268,21 @@ strand* io_engine::complete(const os::io_completion& done) noexcept {
     while (*at != &op) at = &(*at)->next_cancel;
     *at = op.next_cancel;
   }
-  op.result = op.cancel_asked && (done.result == -EINTR || done.result == -EAGAIN) ? -ECANCELED : done.result;
+  op.result = op.cancel_asked && (result == -EINTR || result == -EAGAIN) ? -ECANCELED : result;
   return reinterpret_cast<strand*>(end_wait(op, wait_result::done));
+}
+
+// What a completion comes to for a read without a buffer; -EINTR: begin it again, with the buffer that it has now.
+int32_t io_engine::give_buffer_to(io_buffer_operation& op, const os::io_completion& done) noexcept {
+  if (done.buffer >= 0) {
+    swap_buffer(op, static_cast<uint16_t>(done.buffer));
+    return done.result;
+  }
+  // Something is there, or was a moment ago, but the port had no buffer for it.
+  const bool ready = (done.tag & tag_kinds) == tag_retry && done.result >= 0;
+  if ((!ready && done.result != -ENOBUFS) || op.buffer != nullptr) return done.result;
+  op.buffer = stock_.take();
+  return op.buffer != nullptr ? -EINTR : -ENOMEM;
 }
 
 strand* io_engine::complete(io_readiness& ready, int32_t result) noexcept {
@@ -239,7 +304,7 @@ strand* io_engine::complete(io_readiness& ready, int32_t result) noexcept {
   if (op == nullptr) return nullptr;
   op->ready = nullptr;
   if (!claim(*op)) return nullptr;
-  op->result = result < 0 ? result : proc_.sched.seams().sys->do_now(op->request);
+  op->result = result < 0 ? result : do_now(*op);
   return reinterpret_cast<strand*>(end_wait(*op, wait_result::done));
 }
 
@@ -366,7 +431,7 @@ bool io_arm_try(io_operation& op) noexcept {
     op.result = -error;
     return true;
   }
-  op.result = this_context.proc->sched.seams().sys->do_now(op.request);
+  op.result = op.home->do_now(op);
   return op.result != -EAGAIN;
 }
 

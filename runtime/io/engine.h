@@ -16,10 +16,12 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <weft/detail/biased_lock.h>
 #include <weft/detail/io_operation.h>
 
+#include "io/buffers.h"
 #include "os/io_port.h"
 #include "sched/poller.h"
 #include "sched/processor.h"
@@ -57,6 +59,12 @@ class io_engine final : public poller {
 
   biased_lock& lock() noexcept { return lock_; }
 
+  /// Buffers that nobody has. By the driver.
+  buffer_stock& stock() noexcept { return stock_; }
+
+  /// Does it by a plain call that does not wait.
+  int32_t do_now(io_operation& op) noexcept;
+
   /// I3. Lock held, by the driver.
   void start(io_operation& op) noexcept;
 
@@ -78,6 +86,10 @@ class io_engine final : public poller {
   static constexpr uint64_t tag_retry = 2;  // a poll for an operation that the kernel will not wait for
   static constexpr uint64_t tag_kinds = 3;
 
+  void begin(io_operation& op) noexcept;
+  bool provide_buffers() noexcept;
+  void swap_buffer(io_buffer_operation& op, uint16_t index) noexcept;
+  int32_t give_buffer_to(io_buffer_operation& op, const os::io_completion& done) noexcept;
   void hand_over_cancellations() noexcept;
   strand* complete(const os::io_completion& done) noexcept;
   strand* complete(io_readiness& ready, int32_t result) noexcept;
@@ -90,6 +102,9 @@ class io_engine final : public poller {
   processor& proc_;
   const std::unique_ptr<os::io_port> port_;
   const std::string description_;
+  buffer_stock stock_;
+  std::vector<std::byte*> provided_;  // what the port may read into, by its number there
+  bool port_takes_buffers_ = true;    // as far as we know
   biased_lock lock_;
   // Guarded by lock_.
   io_operation* cancels_ = nullptr;

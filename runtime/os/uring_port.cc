@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstring>
+#include <new>
 
 #include "os/system.h"
 
@@ -26,6 +28,9 @@ static_assert(detail::io_readable == POLLIN && detail::io_writable == POLLOUT);
 
 constexpr uint64_t tag_ignored = 0;
 constexpr uint64_t tag_wake = 1;
+
+constexpr uint16_t buffer_group = 0;
+constexpr std::size_t page_bytes = 4096;
 
 constexpr uint32_t needed_features = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
 
@@ -49,6 +54,11 @@ void fill(io_uring_sqe& sqe, const io_request& r) noexcept {
     case io_op::readv: return io_uring_prep_readv(&sqe, r.fd, static_cast<const iovec*>(address), r.length, r.offset);
     case io_op::writev: return io_uring_prep_writev(&sqe, r.fd, static_cast<const iovec*>(address), r.length, r.offset);
     case io_op::receive: return io_uring_prep_recv(&sqe, r.fd, address, r.length, flags);
+    case io_op::receive_provided:
+      io_uring_prep_recv(&sqe, r.fd, nullptr, 0, flags);
+      sqe.flags |= IOSQE_BUFFER_SELECT;
+      sqe.buf_group = buffer_group;
+      return;
     case io_op::send: return io_uring_prep_send(&sqe, r.fd, address, r.length, flags);
     case io_op::recvmsg: return io_uring_prep_recvmsg(&sqe, r.fd, static_cast<msghdr*>(address), r.flags);
     case io_op::sendmsg: return io_uring_prep_sendmsg(&sqe, r.fd, static_cast<const msghdr*>(address), r.flags);
@@ -71,6 +81,7 @@ class uring_port final : public io_port {
   ~uring_port() override {
     if (wake_fd_ >= 0) ::close(wake_fd_);
     if (ready_) io_uring_queue_exit(&ring_);
+    ::operator delete(buffers_, std::align_val_t(page_bytes));
   }
 
   absl::Status open(uring_mode mode, uint32_t entries) noexcept {
@@ -127,7 +138,8 @@ class uring_port final : public io_port {
       if (count == out.size()) break;
       ++seen;
       if (cqe->user_data >= first_tag) {
-        out[count++] = {cqe->user_data, cqe->res};
+        const bool took = (cqe->flags & IORING_CQE_F_BUFFER) != 0;
+        out[count++] = {cqe->user_data, cqe->res, took ? static_cast<int32_t>(cqe->flags >> IORING_CQE_BUFFER_SHIFT) : -1};
       } else if (cqe->user_data == tag_wake) {
         uint64_t signals = 0;
         static_cast<void>(!::read(wake_fd_, &signals, sizeof signals));
@@ -149,6 +161,14 @@ class uring_port final : public io_port {
     static_cast<void>(io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr));
   }
 
+  bool provide(uint16_t index, std::span<std::byte> buffer) noexcept override {
+    if (buffers_ == nullptr && !open_buffers()) return false;
+    io_uring_buf_ring_add(buffers_, buffer.data(), static_cast<unsigned>(buffer.size()), index,
+                          io_uring_buf_ring_mask(most_buffers), 0);
+    io_uring_buf_ring_advance(buffers_, 1);
+    return true;
+  }
+
   void wake() noexcept override {
     const uint64_t one = 1;
     static_cast<void>(!::write(wake_fd_, &one, sizeof one));  // full means awake
@@ -166,6 +186,24 @@ class uring_port final : public io_port {
     }
   }
 
+  // A ring of buffers came with Linux 5.19.
+  bool open_buffers() noexcept {
+    constexpr std::size_t bytes = most_buffers * sizeof(io_uring_buf);
+    void* memory = ::operator new(bytes, std::align_val_t(page_bytes), std::nothrow);
+    if (memory == nullptr) return false;
+    std::memset(memory, 0, bytes);
+    io_uring_buf_reg request{};
+    request.ring_addr = reinterpret_cast<uint64_t>(memory);
+    request.ring_entries = most_buffers;
+    request.bgid = buffer_group;
+    if (io_uring_register_buf_ring(&ring_, &request, 0) != 0) {
+      ::operator delete(memory, std::align_val_t(page_bytes));
+      return false;
+    }
+    buffers_ = static_cast<io_uring_buf_ring*>(memory);
+    return true;
+  }
+
   void watch_wake_fd() noexcept {
     io_uring_sqe& sqe = next_entry();
     io_uring_prep_poll_multishot(&sqe, wake_fd_, POLLIN);
@@ -175,6 +213,7 @@ class uring_port final : public io_port {
   io_uring ring_{};
   bool ready_ = false;
   int wake_fd_ = -1;
+  io_uring_buf_ring* buffers_ = nullptr;  // what the kernel may read into, once somebody asked for it
 };
 
 }  // namespace

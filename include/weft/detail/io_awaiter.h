@@ -29,7 +29,7 @@ class [[nodiscard]] io_awaiter {
   }
   Result await_resume() {
     int32_t result = op_.result;
-    if (on_.remove(op_) && result < 0) result = closed_result;
+    if (on_.remove(op_) && result < 0) result = io_closed_result;
     return Finish(on_, result);
   }
 
@@ -43,8 +43,6 @@ class [[nodiscard]] io_awaiter {
   std::source_location arm_where() const noexcept { return where_; }
 
  private:
-  static constexpr int32_t closed_result = -9;  // -EBADF
-
   io_operation op_;
   descriptor& on_;
   std::source_location where_;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <cstdint>
 #include <source_location>
 
@@ -38,6 +39,14 @@ struct io_operation : waiter, blocking_job {
   io_readiness* ready = nullptr;    ///< as an arm of a select: what waits in its place
   io_operation *on_next, *on_prev;  ///< the operations on the same descriptor
 };
+
+/// A read without a buffer: it gets one when something has come.
+struct io_buffer_operation : io_operation {
+  using io_operation::io_operation;
+  std::byte* buffer = nullptr;
+};
+
+inline constexpr int32_t io_closed_result = -9;  ///< -EBADF: what operations come to once their descriptor is closed
 
 /// Parks the running strand until the operation has completed; goes on at once if it cannot even be asked for. `on` is
 /// null for an operation on a path.

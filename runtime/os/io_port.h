@@ -56,6 +56,9 @@ class io_port {
   virtual bool provide(uint16_t, std::span<std::byte>) noexcept { return false; }
   static constexpr uint16_t most_buffers = 256;
 
+  /// How often completions found no place and waited in the kernel. Any thread.
+  [[nodiscard]] virtual uint64_t overflows() const noexcept { return 0; }
+
   /// Ends a wait(), or the next one at once. Any thread.
   virtual void wake() noexcept = 0;
 

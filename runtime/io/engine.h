@@ -8,6 +8,9 @@
 //   C3 under the lock, for each: take it off the list of cancellations; end the wait. C4 make the strands ready.
 // By a stopper, holding the lock (S4 of [stop]): put the operation on the list of cancellations, and wake the driver.
 //   The wait goes on until the kernel says that it is done (C3): until then it may write to the operation's buffer.
+// C3 begins an operation again that was interrupted, or has to wait for readiness first, unless it was asked to end: its
+// cancellation may be behind it already. One that ends as cancelled although nobody asked is begun again too: the
+// thread that had begun it has ended, which only a host's can.
 // The operation, which lies on the waiting strand's stack, is touched by nobody after C3.
 #pragma once
 
@@ -25,6 +28,7 @@
 #include "os/io_port.h"
 #include "sched/poller.h"
 #include "sched/processor.h"
+#include "sched/scheduler.h"
 
 namespace weft::detail {
 
@@ -42,7 +46,7 @@ class io_engine final : public poller {
   static io_engine* here(int& error) noexcept;
 
   io_engine(processor& p, std::unique_ptr<os::io_port> port, std::string description) noexcept
-      : proc_(p), port_(std::move(port)), description_(std::move(description)) {}
+      : proc_(p), hosted_(p.sched.how() == drive::host), port_(std::move(port)), description_(std::move(description)) {}
   ~io_engine() override;
 
   strand* poll(uint32_t& count) noexcept override;
@@ -63,17 +67,22 @@ class io_engine final : public poller {
   buffer_stock& stock() noexcept { return stock_; }
 
   /// Does it by a plain call that does not wait.
-  int32_t do_now(io_operation& op) noexcept;
+  int32_t do_now(io_operation& op) noexcept { return do_plainly(op, *proc_.sched.seams().sys, stock_); }
+  static int32_t do_plainly(io_operation& op, os::system& sys, buffer_stock& stock) noexcept;
 
   /// I3. Lock held, by the driver.
   void start(io_operation& op) noexcept;
+
+  /// Whether the kernel has it. For a check: the answer may be old.
+  static bool is_under_way(const io_operation& op) noexcept;
 
   /// Of an operation, or an arm, that is under way. Lock held, by any thread; the caller wakes the driver afterwards.
   void ask_to_cancel(io_operation& op) noexcept;
 
   /// The same for an arm. Lock held.
   void start_readiness(io_operation& op) noexcept;
-  void leave_readiness(io_operation& op) noexcept;
+  /// True: the driver is to be woken.
+  bool leave_readiness(io_operation& op) noexcept;
   void cancel_readiness(io_readiness& r) noexcept;
 
   /// Wakes the driver unless the caller is it.
@@ -93,6 +102,11 @@ class io_engine final : public poller {
   void hand_over_cancellations() noexcept;
   strand* complete(const os::io_completion& done) noexcept;
   strand* complete(io_readiness& ready, int32_t result) noexcept;
+  void begin_again(io_operation& op) noexcept;
+  void poll_for(io_operation& op, uint64_t tag) noexcept;
+  void ended(io_operation& op) noexcept;
+  void ended(io_readiness& ready) noexcept;
+  void end_for_good(const os::io_completion& done) noexcept;
   void count(int change) noexcept {
     // relaxed: the driver alone writes it.
     under_way_.store(under_way_.load(std::memory_order_relaxed) + static_cast<uint32_t>(change),
@@ -100,6 +114,8 @@ class io_engine final : public poller {
   }
 
   processor& proc_;
+  const bool hosted_;         // the host sleeps, and looks at the port's descriptor
+  bool begun_again_ = false;  // something was, since the last flush; by the driver
   const std::unique_ptr<os::io_port> port_;
   const std::string description_;
   buffer_stock stock_;

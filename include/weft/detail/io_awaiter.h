@@ -20,7 +20,8 @@ class [[nodiscard]] io_awaiter {
   io_awaiter(const io_awaiter&) = delete;
   io_awaiter& operator=(const io_awaiter&) = delete;
   ~io_awaiter() {
-    if (op_.in_list) on_.remove(op_);
+    if (op_.in_list) [[unlikely]]
+      drop_io(op_, &on_);
   }
 
   static bool await_ready() noexcept { return false; }
@@ -34,8 +35,8 @@ class [[nodiscard]] io_awaiter {
   }
 
   // As an arm of a select: waits until the descriptor is ready, and does it by a plain call then.
-  biased_lock* arm_lock() noexcept { return io_arm_lock(op_, &on_); }
-  bool arm_try() noexcept { return io_arm_try(op_); }
+  biased_lock* arm_lock() noexcept { return io_arm_lock(op_, on_); }
+  bool arm_try() noexcept { return io_arm_try(op_, on_); }
   static bool arm_poll(uintptr_t&) noexcept { return false; }
   bool arm_enqueue() noexcept { return io_arm_enqueue(op_); }
   void arm_leave(waiter_chain&) noexcept { io_arm_leave(op_); }

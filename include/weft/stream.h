@@ -12,6 +12,7 @@
 
 #include <weft/descriptor.h>
 #include <weft/detail/io_awaiter.h>
+#include <weft/io_buffer.h>
 #include <weft/task.h>
 
 namespace weft {
@@ -37,6 +38,11 @@ class stream_socket : public descriptor {
   /// address. Selectable. Cost: no allocation; the system call is shared with the processor's other operations.
   read_awaiter read_some(std::span<std::byte> buffer,
                          std::source_location where = std::source_location::current()) noexcept;
+
+  /// The same without a buffer of the caller's: none is held while nothing comes, so that many idle connections cost
+  /// little. What comes is in a buffer of the runtime's, at most io_buffer::capacity bytes; empty: the peer has closed
+  /// its end. Errors and use as above. Cost: no allocation while the processor has buffers.
+  detail::io_buffer_awaiter read_some(std::source_location where = std::source_location::current()) noexcept;
 
   /// Writes a first part of `data`, at least one byte; returns how many. Errors as for read_some(). Selectable.
   write_awaiter write_some(std::span<const std::byte> data,

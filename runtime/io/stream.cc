@@ -16,6 +16,12 @@ absl::StatusOr<std::size_t> finish_receive(const descriptor& on, int32_t result)
   return static_cast<std::size_t>(result);
 }
 
+absl::StatusOr<io_buffer> finish_buffered_receive(const descriptor& on, io_buffer_operation& op, int32_t result) {
+  if (result < 0) [[unlikely]]
+    return socket_error("read from", on, result);
+  return io_buffer(std::exchange(op.buffer, nullptr), static_cast<std::size_t>(result));
+}
+
 absl::StatusOr<std::size_t> finish_send(const descriptor& on, int32_t result) {
   if (result < 0) [[unlikely]]
     return socket_error("write to", on, result);
@@ -31,6 +37,10 @@ stream_socket::read_awaiter stream_socket::read_some(std::span<std::byte> buffer
                        .length = detail::length_of(buffer.size()),
                        .address = reinterpret_cast<uint64_t>(buffer.data())},
                       where);
+}
+
+detail::io_buffer_awaiter stream_socket::read_some(std::source_location where) noexcept {
+  return detail::io_buffer_awaiter(*this, {.op = detail::io_op::receive_provided, .fd = fd()}, where);
 }
 
 stream_socket::write_awaiter stream_socket::write_some(std::span<const std::byte> data,

@@ -104,8 +104,8 @@ class scheduler {
   /// Blocks the calling thread until drive_some() has work again. For drive::host and drive::test.
   void wait_for_work() noexcept;
 
-  /// The host's descriptor is readable when this one is, too. Nothing where there is no host.
-  void watch_for_host(int fd) noexcept;
+  /// The host's descriptor is readable when this one is, too. Nothing where there is no host. False: refused.
+  [[nodiscard]] bool watch_for_host(int fd) noexcept;
 
   int wake_fd() const noexcept { return wake_fd_; }
   void rearm_wake_fd() noexcept;
@@ -291,6 +291,7 @@ class scheduler {
   bool end_gathering(processor& p, int64_t now, bool behind) noexcept;
   int64_t earliest_timer() noexcept;
   bool take_io(processor& p, work& out) noexcept;
+  void close_pollers() noexcept;
   bool sleep_of(worker& w, int64_t timeout_ns) noexcept;
   void run(processor& p, const work& w) noexcept;
   void run_strand(processor& p, strand* s) noexcept;

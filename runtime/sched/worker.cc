@@ -76,6 +76,15 @@ bool scheduler::does_background_work(worker& w) noexcept {
   return epochs_.background_step(epoch_work::idle);
 }
 
+// What the workers do where there are some.
+void scheduler::close_pollers() noexcept {
+  for (auto& p : processors_) {
+    driving d(*p);
+    // relaxed: the caller is the last driver.
+    if (poller* io = p->io.load(std::memory_order_relaxed)) io->close();
+  }
+}
+
 std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
   processor& p = *processors_[index];
   driving d(p);

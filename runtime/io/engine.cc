@@ -221,11 +221,11 @@ void io_engine::hand_over_cancellations() noexcept {
   }
 }
 
-strand* io_engine::poll(uint32_t& woken) noexcept {
+strand* io_engine::poll(bool enter, uint32_t& woken) noexcept {
   woken = 0;
   if (!is_busy()) return nullptr;
   hand_over_cancellations();  // C1
-  port_->flush();             // C2
+  if (enter) port_->flush();  // C2
   strand* first = nullptr;
   strand** link = &first;
   std::array<os::io_completion, batch> done;

@@ -104,7 +104,7 @@ class io_engine final : public poller {
   const std::string description_;
   buffer_stock stock_;
   std::vector<std::byte*> provided_;  // what the port may read into, by its number there
-  bool port_takes_buffers_ = true;    // as far as we know
+  bool port_takes_buffers_ = true;    // or takes more of them, as far as we know
   biased_lock lock_;
   // Guarded by lock_.
   io_operation* cancels_ = nullptr;

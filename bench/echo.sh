@@ -19,7 +19,8 @@ usage: bench/echo.sh [OPTIONS]
   --bytes N            of a message (default 64)
   --servers LIST       such as "weft uring go"; default: all that are built. weft_epoll is weft's on epoll
   --cpus SERVER,CLIENT processors to run on (default 0,1)
-  --idle N             also: what N idle connections cost the server in memory (default 10000; 0: not)
+  --idle N             connections that are open while the memory is measured (default 10000)
+  --parts LIST         of "speed calls idle", the default: times, system calls, memory
   --raw FILE           also keep every figure in FILE, tab separated
   --help               show this text
 
@@ -33,10 +34,11 @@ die() {
 }
 
 rounds=5 build=build/release connections="1 100" duration=2s bytes=64 servers= cpus=0,1 idle=10000 raw=
+parts="speed calls idle"
 while (($# > 0)); do
   case $1 in
     -h | --help) usage && exit ;;
-    --rounds | --build | --connections | --duration | --bytes | --servers | --cpus | --idle | --raw)
+    --rounds | --build | --connections | --duration | --bytes | --servers | --cpus | --idle | --parts | --raw)
       (($# > 1)) || die "$1 needs a value"
       name=${1#--}
       printf -v "$name" '%s' "$2"
@@ -46,6 +48,7 @@ while (($# > 0)); do
   esac
 done
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "--rounds wants a number from 1, not '$rounds'"
+has() { [[ " $parts " == *" $1 "* ]]; }
 [[ $idle =~ ^[0-9]+$ ]] || die "--idle wants a number, not '$idle'"
 [[ $cpus =~ ^[0-9]+,[0-9]+$ ]] || die "--cpus wants two numbers such as 0,1, not '$cpus'"
 server_cpu=${cpus%,*} client_cpu=${cpus#*,}
@@ -162,6 +165,7 @@ measure_idle() {
 }
 
 for ((round = 1; round <= rounds; ++round)); do
+  has speed || break
   for count in $connections; do
     for name in "${names[@]}"; do measure "$name" "$count" "$round"; done
   done
@@ -169,9 +173,9 @@ for ((round = 1; round <= rounds; ++round)); do
 done
 for name in "${names[@]}"; do
   for count in $connections; do
-    if command -v perf >/dev/null; then count_calls "$name" "$count"; fi
+    if has calls && command -v perf >/dev/null; then count_calls "$name" "$count"; fi
   done
-  if ((idle > 0)); then measure_idle "$name"; fi
+  if has idle; then measure_idle "$name"; fi
 done
 if [[ -n $raw ]]; then cp "$figures" "$raw"; fi
 
@@ -179,7 +183,8 @@ printf -- '- machine: %s, %s CPUs, Linux %s\n' "$(sed -n 's/^model name[^:]*: //
   "$(uname -r)"
 printf -- '- commit: %s; %s rounds of %s, messages of %s bytes; %s\n' \
   "$(git describe --always --dirty 2>/dev/null || echo unknown)" "$rounds" "$duration" "$bytes" "$(date -u +%Y-%m-%d)"
-awk -F '\t' -v servers="${names[*]}" -v counts="$connections" -v rounds="$rounds" -v idle="$idle" '
+awk -F '\t' -v servers="${names[*]}" -v counts="$connections" -v rounds="$rounds" -v idle="$idle" \
+  -v with_idle="$(has idle && echo 1 || echo 0)" '
   function median(list, n,   i, j, t) {
     for (i = 2; i <= n; ++i)
       for (j = i; j > 1 && list[j - 1] > list[j]; --j) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
@@ -214,7 +219,7 @@ awk -F '\t' -v servers="${names[*]}" -v counts="$connections" -v rounds="$rounds
           of(server[s], count[c], "p999"), of(server[s], count[c], "user"), of(server[s], count[c], "system"), calls
       }
     }
-    if (idle > 0) {
+    if (with_idle) {
       printf "\nresident memory for each of %s idle connections, bytes\n\n", idle
       for (s = 1; s <= n; ++s)
         if ((server[s], idle, "idle", 1) in value) printf "- %s: %d\n", server[s], value[server[s], idle, "idle", 1]

@@ -1,11 +1,12 @@
 // Peer: an echo server with the coroutines of Boost.Asio, on one thread.
 //
 //   peer_echo_asio PORT       on 127.0.0.1, until it is killed; prints "listening on 127.0.0.1:PORT"
-#include <boost/asio.hpp>
-
 #include <array>
+#include <coroutine>
 #include <exception>
 #include <utility>
+
+#include <boost/asio.hpp>
 
 #include "echo_peer.h"
 

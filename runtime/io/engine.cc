@@ -1,6 +1,7 @@
 // Operations under way; see [io] in engine.h.
 #include "io/engine.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
@@ -17,6 +18,7 @@ namespace {
 constexpr uint32_t ring_entries = 256;
 constexpr std::size_t batch = 64;
 constexpr std::size_t most_at_a_time = 256;
+constexpr std::size_t fewest_buffers = 32;
 
 uint32_t readiness_of(const io_request& r) noexcept {
   switch (r.op) {
@@ -145,7 +147,7 @@ void io_engine::begin(io_operation& op) noexcept {
     return port_->start(op.request, tag);
   auto& reading = static_cast<io_buffer_operation&>(op);
   if (reading.buffer != nullptr) return port_->start(receive_into(reading), tag);
-  if (provide_buffers()) return port_->start(op.request, tag);
+  if (!provided_.empty() || provide_buffers()) return port_->start(op.request, tag);
   poll_for(op, tag | tag_retry);
 }
 
@@ -156,18 +158,20 @@ void io_engine::begin_again(io_operation& op) noexcept {
 
 void io_engine::poll_for(io_operation& op, uint64_t tag) noexcept { port_->start(poll_of(op), tag); }
 
-// Whether the port has buffers to read into.
+// Gives the port a few buffers to read into, and more each time that they were not enough. False: it has none.
 bool io_engine::provide_buffers() noexcept {
-  if (!provided_.empty() || !port_takes_buffers_) return port_takes_buffers_;
-  for (uint16_t i = 0; i < os::io_port::most_buffers; ++i) {
+  const std::size_t wanted = std::clamp<std::size_t>(2 * provided_.size(), fewest_buffers, os::io_port::most_buffers);
+  while (port_takes_buffers_ && provided_.size() < wanted) {
     std::byte* buffer = stock_.take();
-    if (buffer == nullptr || !port_->provide(i, {buffer, io_buffer::capacity})) {
+    const auto index = static_cast<uint16_t>(provided_.size());
+    if (buffer == nullptr || !port_->provide(index, {buffer, io_buffer::capacity})) {
       if (buffer != nullptr) stock_.give(buffer);
-      break;
+      port_takes_buffers_ = false;
+    } else {
+      provided_.push_back(buffer);
     }
-    provided_.push_back(buffer);
   }
-  return port_takes_buffers_ = !provided_.empty();
+  return !provided_.empty();
 }
 
 // The operation gets the buffer that the port took for it, and the port another one.
@@ -254,7 +258,7 @@ void io_engine::hand_over_cancellations() noexcept {
   }
 }
 
-strand* io_engine::poll(uint32_t& woken) noexcept {
+strand* io_engine::poll(bool enter, uint32_t& woken) noexcept {
   woken = 0;
   // Wakes that nobody waited for are taken too where a host would find the port's descriptor readable for ever.
   if (!is_busy() && !hosted_) return nullptr;
@@ -265,7 +269,7 @@ strand* io_engine::poll(uint32_t& woken) noexcept {
   std::size_t taken = 0;
   do {
     begun_again_ = false;
-    port_->flush();  // C2
+    if (enter) port_->flush();  // C2
     for (std::size_t n = batch; n == batch && taken < most_at_a_time; taken += n) {
       n = port_->take(done);
       if (n == 0) break;
@@ -316,6 +320,7 @@ int32_t io_engine::give_buffer_to(io_buffer_operation& op, const os::io_completi
   // Something is there, or was a moment ago, but the port had no buffer for it.
   const bool ready = (done.tag & tag_kinds) == tag_retry && done.result >= 0;
   if ((!ready && done.result != -ENOBUFS) || op.buffer != nullptr) return done.result;
+  if (done.result == -ENOBUFS) provide_buffers();
   op.buffer = stock_.take();
   return op.buffer != nullptr ? -EINTR : -ENOMEM;
 }

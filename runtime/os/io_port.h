@@ -52,8 +52,8 @@ class io_port {
   virtual void wait(int64_t timeout_ns) noexcept = 0;
 
   /// Gives a buffer, or gives it again, for io_op::receive_provided, which takes any of those that it was given. False:
-  /// the port has no such requests. Without a buffer left they fail with -ENOBUFS.
-  virtual bool provide(uint16_t, std::span<std::byte>) noexcept { return false; }
+  /// the port has no such requests. Without a buffer left they fail with -ENOBUFS. `index`: below most_buffers.
+  virtual bool provide(uint16_t /*index*/, std::span<std::byte> /*buffer*/) noexcept { return false; }
   static constexpr uint16_t most_buffers = 256;
 
   /// How often completions found no place and waited in the kernel. Any thread.

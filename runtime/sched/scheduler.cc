@@ -280,7 +280,11 @@ void scheduler::wake_one_for(processor& p) noexcept {
 }
 
 void scheduler::wake_one() noexcept {
-  std_atomics::light_barrier();
+  const processor* here = this_context.proc;
+  if (here != nullptr && &here->sched == this) [[likely]]
+    std_atomics::light_barrier();
+  else
+    std_atomics::fence_seq_cst();
   worker* w = nullptr;
   // relaxed: K3; ordered after K1 by the light barrier.
   while (idle_count_.load(std::memory_order_relaxed) != 0) {

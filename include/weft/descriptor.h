@@ -1,13 +1,19 @@
 // An open descriptor, and the operations that are under way on it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include <weft/detail/biased_lock.h>
 #include <weft/detail/io_operation.h>
 
 namespace weft {
+
+/// A part of a vectored read or write.
+using mutable_buffer = std::span<std::byte>;
+using const_buffer = std::span<const std::byte>;
 
 /// Owns a descriptor of the kernel: the common part of sockets, pipes and files.
 ///

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 
 #include <weft/join_handle.h>
+#include <weft/select.h>
 #include <weft/time.h>
 
 #include "connection.h"
@@ -38,9 +39,10 @@ weft::task<bool> server::run(weft::signal_set& signals, std::function<void()> pr
   weft::join_handle<void> accepting = weft::spawn(&server::accept_all, this);
   co_await wait_until_told(signals, print);
 
-  accepting.request_stop();
-  co_await accepting;
+  // Not by a stop, which would reach the connections, too: accept_all() started them.
   listener_.close();
+  closing_.close();
+  co_await accepting;
   list_.end(connection_list::ending::drain);
   weft::join_handle<void> closing = weft::spawn(&server::close_fresh_later, this);
   weft::join_handle<void> cutting = weft::spawn(&server::cut_at_signal, this, std::ref(signals));
@@ -82,8 +84,9 @@ weft::task<> server::accept_all() {
       slot = std::move(*free);
     } else {
       add_one(full_);
-      slot = co_await slots_.acquire();
-      if (!slot) co_return;
+      auto first = co_await weft::select(slots_.acquire(), closing_.receive());
+      if (!first || first.index() == 1) co_return;
+      slot = std::move(first.get<0>());
     }
     absl::StatusOr<weft::tcp_stream> socket = co_await listener_.accept();
     if (socket.ok()) {

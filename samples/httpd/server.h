@@ -4,7 +4,9 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <utility>
 
+#include <weft/channel.h>
 #include <weft/semaphore.h>
 #include <weft/signal_set.h>
 #include <weft/task.h>
@@ -26,7 +28,7 @@ struct server_figures {
 class server {
  public:
   server(const arguments& args, file_store& files, weft::tcp_listener listener)
-      : args_(args), files_(files), listener_(std::move(listener)), slots_(args.connections_most) {}
+      : args_(args), files_(files), listener_(std::move(listener)), closing_(0), slots_(args.connections_most) {}
 
   /// Serves until a signal says that it is enough; `print` is called for SIGUSR1. True: every answer was finished.
   weft::task<bool> run(weft::signal_set& signals, std::function<void()> print);
@@ -44,6 +46,7 @@ class server {
   const arguments& args_;
   file_store& files_;
   weft::tcp_listener listener_;
+  weft::channel<int> closing_;  // closed when it accepts no more
   weft::semaphore slots_;
   connection_list list_;
   weft::task_group connections_;

@@ -48,6 +48,19 @@ get() { curl --silent --show-error --max-time 60 "$@" >"$out" 2>"$err" || fail "
 # send PIECE...: see http_probe.cc.
 send() { timeout 60 "$HTTP_PROBE" send "$at" "$@" >"$out" 2>"$err" || fail "http_probe send: status $?"; }
 
+# hold CONNECTIONS [PATH]: keeps connections open, until let_go; `held` then says how many the server has closed.
+hold() {
+  mkfifo hold
+  "$HTTP_PROBE" hold "$at" "$@" <hold >held &
+  holder=$!
+  exec 5>hold
+  until [[ -s held ]]; do sleep 0.01; done
+}
+let_go() {
+  exec 5>&-
+  wait "$holder"
+}
+
 expect_out() { grep -qF -- "$1" "$out" || fail "the answer should contain: $1"; }
 expect_status() { [[ $(head -1 "$out") == "HTTP/1.1 $1 "* ]] || fail "the status should be $1"; }
 expect_log() { grep -qE -- "$1" "$log" || fail "the report should match: $1"; }
@@ -340,18 +353,14 @@ case_garbage_is_refused() {
 case_further_connections_wait_at_the_limit() {
   make_tree
   start --max-connections 3 tree
-  mkfifo hold
-  "$HTTP_PROBE" hold "$at" 3 <hold >held &
-  exec 5>hold
-  until [[ -s held ]]; do sleep 0.01; done
-  curl --silent --max-time 60 "http://$at/text.txt" >got &
+  hold 3
+  curl --silent --max-time 60 "http://$at/text.txt" >got 5>&- &
   local client=$!
   until_report 'paused [1-9][0-9]* times? at the limit'
   [[ ! -s got ]] || fail "there is no room for a fourth connection"
-  exec 5>&-
+  let_go
   wait "$client" || fail "curl: status $?"
   cmp -s got tree/text.txt || fail "the fourth one is served when there is room"
-  wait %1
   stop 0
   expect_log 'at most 3 at once'
 }
@@ -362,15 +371,11 @@ case_running_out_of_descriptors_costs_idle_connections() {
   ulimit -S -n 40
   start tree
   ulimit -S -n "$(ulimit -H -n)"
-  mkfifo hold
-  "$HTTP_PROBE" hold "$at" 60 /text.txt <hold >held &
-  exec 5>hold
-  until [[ -s held ]]; do sleep 0.01; done
+  hold 60 /text.txt
   get "http://$at/text.txt"
   expect_out "some text"
-  exec 5>&-
-  wait %1
-  grep -qE '^[1-9][0-9]* closed' held || wait %2 || true
+  let_go
+  grep -qE '^[1-9][0-9]* closed' held || fail "some are closed"
   until_report '[1-9][0-9]* idle ones for want of descriptors'
   stop 0
 }
@@ -416,11 +421,8 @@ case_a_download_is_finished_before_the_end() {
   make_tree
   make_huge
   start tree
-  mkfifo hold
-  "$HTTP_PROBE" hold "$at" 5 /text.txt <hold >held &
-  exec 5>hold
-  until [[ -s held ]]; do sleep 0.01; done
-  curl --silent --limit-rate 20M "http://$at/huge.bin" >got &
+  hold 5 /text.txt
+  curl --silent --limit-rate 20M "http://$at/huge.bin" >got 5>&- &
   local client=$!
   until [[ -s got ]]; do sleep 0.01; done
   kill -TERM "$server"
@@ -429,8 +431,7 @@ case_a_download_is_finished_before_the_end() {
   wait "$client" || fail "curl: status $?"
   cmp -s got tree/huge.bin || fail "the download is not whole"
   ended 0
-  exec 5>&-
-  wait %1 2>/dev/null || wait
+  let_go
   grep -q '^5 closed' held || fail "idle connections are closed at once"
 }
 

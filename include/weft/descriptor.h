@@ -2,13 +2,19 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include <weft/detail/biased_lock.h>
 #include <weft/detail/io_operation.h>
 
 namespace weft {
+
+/// A part of a vectored read or write.
+using mutable_buffer = std::span<std::byte>;
+using const_buffer = std::span<const std::byte>;
 
 /// Owns a descriptor of the kernel: the common part of sockets, pipes and files.
 ///

@@ -55,6 +55,11 @@ class stream_socket : public descriptor {
   task<absl::Status> write_all(std::span<const std::byte> data);
   task<absl::Status> write_all(std::string_view text);
 
+  /// The same from several buffers in order, such as a head and a body, with one system call where the kernel takes
+  /// them whole. write_some() looks at the first 1024 of them.
+  task<absl::StatusOr<std::size_t>> write_some(std::span<const const_buffer> buffers);
+  task<absl::Status> write_all(std::span<const const_buffer> buffers);
+
   /// Tells the peer that nothing more comes; reading goes on.
   absl::Status shutdown_write() noexcept;
 };

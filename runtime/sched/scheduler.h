@@ -5,6 +5,8 @@
 //             none searches, take the search token (CAS searching 0 -> 1) and hand it to an idle worker.
 //   Sleeper:  L1 give up the search token if held; join the idle list. L2 heavy barrier. L3 look at every queue again;
 //             if there is work, leave the list and search. L4 sleep on the worker's futex word.
+//   Only producers that are workers of this scheduler have a light K2; the others, say the monitor, have a full fence.
+//   So a scheduler with one worker needs no more than that in L2 either.
 //   Either K3 sees L1, or the barrier makes K1 visible to L3. A producer that sees a searcher may leave it to it: the
 //   searcher passes L1 to L3 before it sleeps. The last searcher to find work hands the token on (K3), so that wakes
 //   spread one by one.
@@ -104,8 +106,8 @@ class scheduler {
   /// Blocks the calling thread until drive_some() has work again. For drive::host and drive::test.
   void wait_for_work() noexcept;
 
-  /// The host's descriptor is readable when this one is, too. Nothing where there is no host.
-  void watch_for_host(int fd) noexcept;
+  /// The host's descriptor is readable when this one is, too. Nothing where there is no host. False: refused.
+  [[nodiscard]] bool watch_for_host(int fd) noexcept;
 
   int wake_fd() const noexcept { return wake_fd_; }
   void rearm_wake_fd() noexcept;
@@ -277,7 +279,8 @@ class scheduler {
   static void clock_changed(void* s) noexcept;
 
   void worker_main(worker& w) noexcept;
-  bool find_local(processor& p, work& out) noexcept;
+  bool find_local(processor& p, work& out, bool enter_kernel = true) noexcept;
+  bool is_alone(const worker& w) const noexcept;
   bool search(worker& w, work& out) noexcept;
   void give_token(worker& w) noexcept;
   bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
@@ -290,7 +293,8 @@ class scheduler {
   void wake_driver_of(processor& p) noexcept;
   bool end_gathering(processor& p, int64_t now, bool behind) noexcept;
   int64_t earliest_timer() noexcept;
-  bool take_io(processor& p, work& out) noexcept;
+  bool take_io(processor& p, work& out, bool enter_kernel = true) noexcept;
+  void close_pollers() noexcept;
   bool sleep_of(worker& w, int64_t timeout_ns) noexcept;
   void run(processor& p, const work& w) noexcept;
   void run_strand(processor& p, strand* s) noexcept;

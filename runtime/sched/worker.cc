@@ -85,8 +85,8 @@ void scheduler::close_pollers() noexcept {
   }
 }
 
-// Whether nobody else runs anything, while operations are under way. Then a worker that has nothing to run goes to sleep
-// right away, and what it asked of the kernel is begun as it does: one system call, not two.
+// Whether nobody else runs anything, while operations are under way. Then a worker that has nothing to run goes to
+// sleep right away, and what it asked of the kernel is begun as it does: one system call, not two.
 bool scheduler::is_alone(const worker& w) const noexcept {
   // relaxed: its own.
   const poller* io = w.proc.io.load(std::memory_order_relaxed);

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 #include <vector>
 
 #include <sys/wait.h>
@@ -166,14 +167,20 @@ TEST_P(DescriptorTest, AForeignDescriptorIsWaitedForAndLeftOpen) {
   ::close(ends[1]);
 }
 
-// Sends a signal to this process. ThreadSanitizer holds a handler back until the thread that got the signal calls a
-// function that it knows, and the main thread, which gets those of the process, is in a futex call meanwhile, which it
-// does not know. So there the signal goes to the thread that sends it, where the handler runs at once.
+// Sends a signal to this process. The runtime's threads block signals, so the main thread gets it, which waits in a futex
+// call. ThreadSanitizer does not know that call, and holds the handler back until it ends. So there a thread that lets
+// signals through sends it to itself: then the handler runs at once.
 void send_to_process(int signal) {
-  if (WEFT_TSAN)
-    ::raise(signal);
-  else
+  if (!WEFT_TSAN) {
     ::kill(::getpid(), signal);
+    return;
+  }
+  std::thread([signal] {
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+    ::raise(signal);
+  }).join();
 }
 
 TEST_P(DescriptorTest, SignalsAreGivenToWhoWaits) {

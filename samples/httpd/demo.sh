@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Serves this machine's documentation with httpd for a moment, gets files from it with curl, compares them with the files
-# themselves, and ends it with SIGTERM while a download is under way.
+# Serves this machine's headers with httpd for a moment, gets some of them with curl, compares them with the files, and
+# ends it with SIGTERM while a download is under way.
 #
 #   samples/httpd/demo.sh HTTPD [FOLDER]
 #
@@ -70,6 +70,7 @@ title "SIGTERM while a download is under way"
 mkdir "$work/root"
 head -c 50000000 /dev/urandom >"$work/root/large"
 start "$work/root"
+rm "$work/got"
 curl --silent --limit-rate 40M --output "$work/got" "$url/large" &
 client=$!
 until [[ -s $work/got ]]; do sleep 0.01; done

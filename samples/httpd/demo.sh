@@ -57,7 +57,8 @@ while IFS= read -r file && ((n < 5)); do
   same=0
   curl --silent --output "$work/got" "$url/${file#"$folder"/}" && cmp -s "$work/got" "$file" || same=1
   verdict "$same" "GET /${file#"$folder"/}"
-done < <(find "$folder" -type f -readable -size +1k 2>/dev/null | grep -E '^[-A-Za-z0-9_./]*$' | grep -v '/\.' | sort | head -5)
+done < <(find "$folder" -type f -readable -size +1k 2>/dev/null | grep -E '^[-A-Za-z0-9_./]*$' | grep -v '/\.' |
+  sort | head -5)
 status=$(curl --silent --output /dev/null --write-out '%{http_code}' --path-as-is "$url/../etc/passwd")
 same=0
 [[ $status == 400 ]] || same=1

@@ -1,13 +1,14 @@
 // http_probe: an HTTP client for what curl does not do, written with weft.
 //
-//   http_probe send HOST:PORT [PIECE...]                  sends the pieces, and prints all that comes back; a PIECE is
-//                                                         text with \r, \n, \0 and \\, or +half (closes this direction),
-//                                                         +wait (waits for something to come), +close (ends), or
-//                                                         +trickle, after which each byte is sent by itself
-//   http_probe load HOST:PORT PATH FILE CONNECTIONS REQUESTS   gets PATH again and again, each answer compared with FILE
-//   http_probe hold HOST:PORT CONNECTIONS [PATH]          opens connections (and gets PATH on each), says so, keeps
-//                                                         them until standard input ends, and says how many the server
-//                                                         has closed
+//   http_probe send HOST:PORT [PIECE...]
+//     Sends the pieces, and prints all that comes back. A PIECE is text with \r, \n, \0 and \\, or +half (closes this
+//     direction), +wait (waits for something to come), +close (ends), or +trickle, after which each byte is sent by
+//     itself.
+//   http_probe load HOST:PORT PATH FILE CONNECTIONS REQUESTS
+//     Gets PATH again and again, and compares each answer with FILE.
+//   http_probe hold HOST:PORT CONNECTIONS [PATH]
+//     Opens connections (and gets PATH on each), says so, keeps them until standard input ends, and says how many the
+//     server has closed.
 #include <array>
 #include <charconv>
 #include <cstdio>

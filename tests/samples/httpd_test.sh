@@ -137,7 +137,8 @@ case_nothing_outside_the_root_is_served() {
   mkfifo tree/fifo
   start tree
   local path
-  for path in leads_out absolute circle up/outside.txt up/ .git/config .git/ %2egit/config text.txt/ "$(printf '%0300d' 0)"; do
+  for path in leads_out absolute circle up/outside.txt up/ .git/config .git/ %2egit/config text.txt/ \
+    "$(printf '%0300d' 0)"; do
     get --path-as-is --include "http://$at/$path"
     expect_status 404
   done

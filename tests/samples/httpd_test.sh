@@ -247,6 +247,16 @@ case_old_clients_keep_a_connection_if_they_ask() {
   stop 0
 }
 
+case_an_upgrade_is_not_taken_up() {
+  make_tree
+  start tree
+  local fields='Host: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'
+  send "GET /text.txt HTTP/1.1\r\n$fields" "GET /sub/ HTTP/1.1\r\n$fields" +half
+  (($(grep -c '^HTTP/1.1 200' "$out") == 2)) || fail "two answers"
+  expect_out "<h1>sub</h1>"
+  stop 0
+}
+
 case_pipelined_requests_are_answered_in_order() {
   make_tree
   start tree

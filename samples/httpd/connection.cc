@@ -111,7 +111,8 @@ weft::task<answer> connection::find_answer(const request& r) {
   const bool slash = path->empty() || path->back() == '/';
   if ((*found)->directory) {
     if (!slash) co_return answer_with_redirect(*path);
-    co_return co_await answer_with_index(*path, *found, r);
+    answer index = co_await answer_with_index(*path, *found, r);
+    co_return index;
   }
   // "file/" is not there, which the kernel says itself; "" is the root.
   co_return answer_with_file(r, *found);

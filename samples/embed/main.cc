@@ -5,8 +5,8 @@
 //
 // The host's loop waits for three things: its timer, its own end of a connection that it reads with plain read(2), and
 // the runtime's wake_fd(), which is readable whenever poll() has work: a task is ready, a weft timer is due, or the
-// kernel has completed what a task waits for. There is one thread, so the host's handlers and the tasks never run at the
-// same time and may share data without locks.
+// kernel has completed what a task waits for. There is one thread, so the host's handlers and the tasks never run at
+// the same time and may share data without locks.
 //
 // The host connects to a server that runs as tasks in weft, sends it messages and reads the echoes; a task of weft does
 // the same beside it. The host's timer ticks meanwhile. The program ends when both have had all their echoes and the

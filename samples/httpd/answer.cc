@@ -30,7 +30,7 @@ std::optional<uint64_t> number(std::string_view digits) noexcept {
 }
 
 struct byte_range {
-  enum class kind : uint8_t { none, valid, not_satisfiable } is = kind::none;
+  enum class kind : uint8_t { none, valid, beyond } is = kind::none;
   uint64_t first = 0;
   uint64_t bytes = 0;
 };
@@ -48,12 +48,12 @@ byte_range parse_range(std::string_view text, uint64_t size) noexcept {
   const std::optional<uint64_t> last = number(to);
   if ((!from.empty() && !first) || (!to.empty() && !last) || (!first && !last)) return {};
   if (!first) {
-    if (*last == 0 || size == 0) return {.is = byte_range::kind::not_satisfiable};
+    if (*last == 0 || size == 0) return {.is = byte_range::kind::beyond};
     const uint64_t bytes = std::min(*last, size);
     return {byte_range::kind::valid, size - bytes, bytes};
   }
   if (last && *last < *first) return {};
-  if (*first >= size) return {.is = byte_range::kind::not_satisfiable};
+  if (*first >= size) return {.is = byte_range::kind::beyond};
   return {byte_range::kind::valid, *first, std::min(last.value_or(size - 1), size - 1) - *first + 1};
 }
 
@@ -86,7 +86,7 @@ answer answer_with_file(const request& r, node_ref file) {
     a.status = not_modified;
   } else if (!r.range.empty() && (r.if_range.empty() || r.if_range == n.tag || r.if_range == n.modified_text)) {
     const byte_range range = parse_range(r.range, n.bytes);
-    if (range.is == byte_range::kind::not_satisfiable)
+    if (range.is == byte_range::kind::beyond)
       return answer_with_error(not_satisfiable, cat("Content-Range: bytes */", n.bytes, "\r\n"));
     if (range.is == byte_range::kind::valid) {
       a.status = partial;

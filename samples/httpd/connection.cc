@@ -15,7 +15,6 @@ namespace httpd {
 
 namespace {
 
-constexpr std::size_t part_bytes = 64 * 1024;  // of a file that is not held in memory
 constexpr std::chrono::milliseconds linger_time{1000};
 constexpr std::size_t most_linger_bytes = 256 * 1024;
 
@@ -46,8 +45,9 @@ weft::const_buffer bytes_of(std::string_view text) noexcept {
 
 }  // namespace
 
-connection::connection(const arguments& args, file_store& files, connection_list& list, weft::tcp_stream socket)
-    : args_(args), files_(files), list_(list), socket_(std::move(socket)), parser_(args) {
+connection::connection(const arguments& args, file_store& files, buffers& parts, connection_list& list,
+                       weft::tcp_stream socket)
+    : args_(args), files_(files), buffers_(parts), list_(list), socket_(std::move(socket)), parser_(args) {
   list_.add(*this);
 }
 
@@ -111,7 +111,8 @@ weft::task<answer> connection::find_answer(const request& r) {
   const bool slash = path->empty() || path->back() == '/';
   if ((*found)->directory) {
     if (!slash) co_return answer_with_redirect(*path);
-    co_return co_await answer_with_index(*path, *found, r);
+    answer index = co_await answer_with_index(*path, *found, r);
+    co_return index;
   }
   // "file/" is not there, which the kernel says itself; "" is the root.
   co_return answer_with_file(r, *found);
@@ -147,9 +148,9 @@ weft::task<bool> connection::send(const answer& a, bool with_body, bool keep_ali
 
 // Part after part, the first one together with the head.
 weft::task<absl::Status> connection::send_file(const answer& a) {
-  const std::unique_ptr<std::byte[]> part(new std::byte[std::min<uint64_t>(part_bytes, a.bytes)]);
+  const buffers::lent part(buffers_);
   for (uint64_t done = 0; done < a.bytes;) {
-    const std::span<std::byte> room(part.get(), std::min<uint64_t>(part_bytes, a.bytes - done));
+    const std::span<std::byte> room = part.bytes().first(std::min<uint64_t>(part.bytes().size(), a.bytes - done));
     const absl::StatusOr<std::size_t> n = co_await a.file->handle.read_at(room, a.first + done);
     if (!n.ok()) co_return n.status();
     if (*n == 0) co_return absl::DataLossError("the file has become shorter");

@@ -18,6 +18,7 @@
 
 #include "answer.h"
 #include "arguments.h"
+#include "buffers.h"
 #include "connection_list.h"
 #include "file_store.h"
 #include "lease.h"
@@ -27,7 +28,7 @@ namespace httpd {
 
 class connection {
  public:
-  connection(const arguments& args, file_store& files, connection_list& list, weft::tcp_stream socket);
+  connection(const arguments& args, file_store& files, buffers& parts, connection_list& list, weft::tcp_stream socket);
   ~connection();
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
@@ -52,6 +53,7 @@ class connection {
 
   const arguments& args_;
   file_store& files_;
+  buffers& buffers_;
   connection_list& list_;
   weft::tcp_stream socket_;
   lease lease_;

@@ -102,8 +102,9 @@ weft::task<> server::accept_all() {
   }
 }
 
-weft::task<> server::serve(server& s, weft::tcp_stream socket, weft::permit slot) {
-  connection c(s.args_, s.files_, s.list_, std::move(socket));
+// Holds its permit until it ends.
+weft::task<> server::serve(server& s, weft::tcp_stream socket, [[maybe_unused]] weft::permit slot) {
+  connection c(s.args_, s.files_, s.buffers_, s.list_, std::move(socket));
   co_await c.run();
 }
 

@@ -14,6 +14,7 @@
 #include <weft/tcp.h>
 
 #include "arguments.h"
+#include "buffers.h"
 #include "connection_list.h"
 #include "file_store.h"
 
@@ -48,6 +49,7 @@ class server {
   weft::tcp_listener listener_;
   weft::channel<int> closing_;  // closed when it accepts no more
   weft::semaphore slots_;
+  buffers buffers_;
   connection_list list_;
   weft::task_group connections_;
   std::atomic<uint64_t> full_{0};

@@ -7,9 +7,9 @@
 
 namespace httpd {
 
-/// The path below the root that a target ("/a/b%20c?x", "http://host/a") names: decoded, without empty and "." segments,
-/// "" for the root, with a "/" at its end if the target has one. Nothing if the target is malformed, or has a ".."
-/// segment, a NUL, or anything after decoding that a path cannot have.
+/// The path below the root that a target ("/a/b%20c?x", "http://host/a") names: decoded, without empty and "."
+/// segments, "" for the root, with a "/" at its end if the target has one. Nothing if the target is malformed, or has a
+/// ".." segment or a NUL after decoding.
 std::optional<std::string> path_of(std::string_view target);
 
 /// Whether a segment is hidden: it begins with a dot and is not ".well-known".

@@ -1,13 +1,14 @@
 // http_probe: an HTTP client for what curl does not do, written with weft.
 //
-//   http_probe send HOST:PORT [PIECE...]                  sends the pieces, and prints all that comes back; a PIECE is
-//                                                         text with \r, \n, \0 and \\, or +half (closes this direction),
-//                                                         +wait (waits for something to come), +close (ends), or
-//                                                         +trickle, after which each byte is sent by itself
-//   http_probe load HOST:PORT PATH FILE CONNECTIONS REQUESTS   gets PATH again and again, each answer compared with FILE
-//   http_probe hold HOST:PORT CONNECTIONS [PATH]          opens connections (and gets PATH on each), says so, keeps
-//                                                         them until standard input ends, and says how many the server
-//                                                         has closed
+//   http_probe send HOST:PORT [PIECE...]
+//     Sends the pieces, and prints all that comes back. A PIECE is text with \r, \n, \0 and \\, or +half (closes this
+//     direction), +wait (waits for something to come), +close (ends), or +trickle, after which each byte is sent by
+//     itself.
+//   http_probe load HOST:PORT PATH FILE CONNECTIONS REQUESTS
+//     Gets PATH again and again, and compares each answer with FILE.
+//   http_probe hold HOST:PORT CONNECTIONS [PATH]
+//     Opens connections (and gets PATH on each), says so, keeps them until standard input ends, and says how many the
+//     server has closed.
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -167,7 +168,8 @@ weft::task<int> hold(weft::socket_address to, int connections, std::string path)
   std::vector<std::unique_ptr<weft::tcp_stream>> sockets;
   std::vector<weft::join_handle<bool>> waiting;
   for (int i = 0; i < connections; ++i) {
-    sockets.push_back(std::make_unique<weft::tcp_stream>(co_await connected(to)));
+    weft::tcp_stream socket = co_await connected(to);
+    sockets.push_back(std::make_unique<weft::tcp_stream>(std::move(socket)));
     if (!path.empty()) {
       const std::string head = "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
       weft::buffered_reader<weft::tcp_stream> reader(*sockets.back());
@@ -192,12 +194,17 @@ weft::task<int> hold(weft::socket_address to, int connections, std::string path)
 
 weft::task<int> amain(std::vector<std::string> words) {
   const std::string what = words.empty() ? "" : words[0];
-  if (what == "send" && words.size() >= 2)
-    co_return co_await send(address_of(words[1]), {words.begin() + 2, words.end()});
+  // What needs destruction is named before a co_await; see docs/pitfalls.md.
+  if (what == "send" && words.size() >= 2) {
+    const std::vector<std::string> pieces(words.begin() + 2, words.end());
+    co_return co_await send(address_of(words[1]), pieces);
+  }
   if (what == "load" && words.size() == 6)
     co_return co_await load(address_of(words[1]), words[2], words[3], number_of(words[4]), number_of(words[5]));
-  if (what == "hold" && (words.size() == 3 || words.size() == 4))
-    co_return co_await hold(address_of(words[1]), number_of(words[2]), words.size() == 4 ? words[3] : "");
+  if (what == "hold" && (words.size() == 3 || words.size() == 4)) {
+    words.resize(4);
+    co_return co_await hold(address_of(words[1]), number_of(words[2]), words[3]);
+  }
   die("usage: see the top of http_probe.cc");
 }
 

@@ -137,7 +137,8 @@ case_nothing_outside_the_root_is_served() {
   mkfifo tree/fifo
   start tree
   local path
-  for path in leads_out absolute circle up/outside.txt up/ .git/config .git/ %2egit/config text.txt/ "$(printf '%0300d' 0)"; do
+  for path in leads_out absolute circle up/outside.txt up/ .git/config .git/ %2egit/config text.txt/ \
+    "$(printf '%0300d' 0)"; do
     get --path-as-is --include "http://$at/$path"
     expect_status 404
   done
@@ -242,6 +243,16 @@ case_old_clients_keep_a_connection_if_they_ask() {
   expect_out "Connection: close"
   send 'GET /text.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n' +wait 'GET /sub/ HTTP/1.0\r\n\r\n'
   expect_out "Connection: keep-alive"
+  expect_out "<h1>sub</h1>"
+  stop 0
+}
+
+case_an_upgrade_is_not_taken_up() {
+  make_tree
+  start tree
+  local fields='Host: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'
+  send "GET /text.txt HTTP/1.1\r\n$fields" "GET /sub/ HTTP/1.1\r\n$fields" +half
+  (($(grep -c '^HTTP/1.1 200' "$out") == 2)) || fail "two answers"
   expect_out "<h1>sub</h1>"
   stop 0
 }

@@ -54,7 +54,7 @@ void fill(io_uring_sqe& sqe, const io_request& r) noexcept {
     case io_op::readv: return io_uring_prep_readv(&sqe, r.fd, static_cast<const iovec*>(address), r.length, r.offset);
     case io_op::writev: return io_uring_prep_writev(&sqe, r.fd, static_cast<const iovec*>(address), r.length, r.offset);
     case io_op::receive: return io_uring_prep_recv(&sqe, r.fd, address, r.length, flags);
-    case io_op::receive_provided:
+    case io_op::recvpool:
       io_uring_prep_recv(&sqe, r.fd, nullptr, 0, flags);
       sqe.flags |= IOSQE_BUFFER_SELECT;
       sqe.buf_group = buffer_group;
@@ -139,7 +139,8 @@ class uring_port final : public io_port {
       ++seen;
       if (cqe->user_data >= first_tag) {
         const bool took = (cqe->flags & IORING_CQE_F_BUFFER) != 0;
-        out[count++] = {cqe->user_data, cqe->res, took ? static_cast<int32_t>(cqe->flags >> IORING_CQE_BUFFER_SHIFT) : -1};
+        out[count++] = {cqe->user_data, cqe->res,
+                        took ? static_cast<int32_t>(cqe->flags >> IORING_CQE_BUFFER_SHIFT) : -1};
       } else if (cqe->user_data == tag_wake) {
         uint64_t signals = 0;
         static_cast<void>(!::read(wake_fd_, &signals, sizeof signals));

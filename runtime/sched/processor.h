@@ -94,6 +94,7 @@ class alignas(128) processor {
 
   // Owner only.
   int32_t slice = 0;               // dispatches left before the worker's loop looks around
+  bool asked_kernel = false;       // for completions, since the last slice ended
   uint32_t latency_countdown = 1;  // readied strands until the next one is sampled
   strand* fork_stack = nullptr;    // an empty stack, ready for a stolen fork
   segment* spare = nullptr;        // the segment that the last shrinking stack gave up

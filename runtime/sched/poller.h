@@ -25,7 +25,8 @@ class poller {
   /// Never blocks. By the processor's driver.
   virtual strand* poll(bool enter, uint32_t& count) noexcept = 0;
 
-  /// Begins what was asked for, and blocks until something has completed, wake() was called, or the time is over (negative: no limit). By the driver.
+  /// Begins what was asked for, and blocks until something has completed, wake() was called, or the time is over
+  /// (negative: no limit). By the driver.
   virtual void sleep(int64_t timeout_ns) noexcept = 0;
 
   /// Ends a sleep. Any thread.

@@ -3,8 +3,8 @@
 # (echo_load, the same for all) on another one, over loopback.
 #
 # One round runs every server once at each number of connections, in fresh processes; the rounds follow one another, so
-# that a disturbance of the machine spreads over all of them. The table has medians; ratios to another server are taken
-# round by round, and are medians of those. docs/echo.md explains it.
+# that a disturbance of the machine spreads over all of them. The table has medians, and means of processor times;
+# ratios to another server are taken round by round, and are medians of those. docs/echo.md explains it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -134,10 +134,10 @@ count_calls() {
   local name=$1 count=$2 requests calls rate rest
   start "$name"
   # It counts from the first connection on; what the server does by itself is next to nothing beside it.
-  perf stat -x , -e raw_syscalls:sys_enter -o "$work/calls" -p "$server" sleep 3 2>/dev/null &
+  perf stat -x , -e raw_syscalls:sys_enter -o "$work/calls" -p "$server" sleep 2.5 2>/dev/null &
   local counting=$!
   sleep 0.3
-  read -r rate rest < <(put_load --connections "$count" --bytes "$bytes" --warm-up 0s --duration 1s)
+  read -r rate rest < <(put_load --connections "$count" --bytes "$bytes" --warm-up 0s --duration 2s)
   requests=$(awk '{ print $4 }' <<<"$rest")
   wait "$counting" || true
   stop
@@ -179,8 +179,8 @@ for name in "${names[@]}"; do
 done
 if [[ -n $raw ]]; then cp "$figures" "$raw"; fi
 
-printf -- '- machine: %s, %s CPUs, Linux %s\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" \
-  "$(uname -r)"
+printf -- '- machine: %s, %s CPUs, Linux %s\n' \
+  "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(uname -r)"
 printf -- '- commit: %s; %s rounds of %s, messages of %s bytes; %s\n' \
   "$(git describe --always --dirty 2>/dev/null || echo unknown)" "$rounds" "$duration" "$bytes" "$(date -u +%Y-%m-%d)"
 awk -F '\t' -v servers="${names[*]}" -v counts="$connections" -v rounds="$rounds" -v idle="$idle" \
@@ -195,6 +195,12 @@ awk -F '\t' -v servers="${names[*]}" -v counts="$connections" -v rounds="$rounds
     for (r = 1; r <= rounds; ++r)
       if ((server, count, figure, r) in value) list[++n] = value[server, count, figure, r]
     return median(list, n)
+  }
+  # Times come in ticks, so only their sum means something.
+  function mean(server, count, figure,   n, r, sum) {
+    for (r = 1; r <= rounds; ++r)
+      if ((server, count, figure, r) in value) { ++n; sum += value[server, count, figure, r] }
+    return n == 0 ? "" : sum / n
   }
   function ratio(server, count,   n, r, list) {
     n = 0
@@ -212,11 +218,13 @@ awk -F '\t' -v servers="${names[*]}" -v counts="$connections" -v rounds="$rounds
       print "| server | requests/s | weft is | p50 us | p99 us | p99.9 us | user us | system us | calls |"
       print "|---|---|---|---|---|---|---|---|---|"
       for (s = 1; s <= n; ++s) {
-        calls = (server[s], count[c], "calls", 1) in value ? sprintf("%.3f", value[server[s], count[c], "calls", 1]) : ""
+        calls = of(server[s], count[c], "calls")
         r = ratio(server[s], count[c])
-        printf "| %s | %.0f | %s | %.1f | %.1f | %.1f | %.3f | %.2f | %s |\n", server[s], of(server[s], count[c], "rate"),
-          r == "" ? "" : sprintf("%.2f", r), of(server[s], count[c], "p50"), of(server[s], count[c], "p99"),
-          of(server[s], count[c], "p999"), of(server[s], count[c], "user"), of(server[s], count[c], "system"), calls
+        printf "| %s | %.0f | %s | %.1f | %.1f | %.1f | %.3f | %.2f | %s |\n", server[s],
+          of(server[s], count[c], "rate"), r == "" ? "" : sprintf("%.2f", r),
+          of(server[s], count[c], "p50"), of(server[s], count[c], "p99"),
+          of(server[s], count[c], "p999"), mean(server[s], count[c], "user"), mean(server[s], count[c], "system"),
+          calls == "" ? "" : sprintf("%.3f", calls)
       }
     }
     if (with_idle) {

@@ -143,7 +143,7 @@ void io_engine::start(io_operation& op) noexcept {
 // Begins it, or begins it again.
 void io_engine::begin(io_operation& op) noexcept {
   const auto tag = reinterpret_cast<uint64_t>(&op);
-  if (op.request.op != io_op::receive_provided) [[likely]]
+  if (op.request.op != io_op::recvpool) [[likely]]
     return port_->start(op.request, tag);
   auto& reading = static_cast<io_buffer_operation&>(op);
   if (reading.buffer != nullptr) return port_->start(receive_into(reading), tag);
@@ -182,7 +182,7 @@ void io_engine::swap_buffer(io_buffer_operation& op, uint16_t index) noexcept {
 }
 
 int32_t io_engine::do_plainly(io_operation& op, os::system& sys, buffer_stock& stock) noexcept {
-  if (op.request.op != io_op::receive_provided) return sys.do_now(op.request);
+  if (op.request.op != io_op::recvpool) return sys.do_now(op.request);
   auto& reading = static_cast<io_buffer_operation&>(op);
   reading.buffer = stock.take();
   if (reading.buffer == nullptr) return -ENOMEM;
@@ -295,7 +295,7 @@ strand* io_engine::complete(const os::io_completion& done) noexcept {
   if (kind == tag_readiness) return complete(*reinterpret_cast<io_readiness*>(done.tag - tag_readiness), done.result);
   auto& op = *reinterpret_cast<io_operation*>(done.tag - kind);
   int32_t result = done.result;
-  if (op.request.op == io_op::receive_provided) result = give_buffer_to(static_cast<io_buffer_operation&>(op), done);
+  if (op.request.op == io_op::recvpool) result = give_buffer_to(static_cast<io_buffer_operation&>(op), done);
   if (kind == tag_retry && result >= 0) result = -EINTR;
   if (!op.cancel_asked && is_to_begin_again(op.request.op, result)) {
     begin_again(op);

@@ -59,7 +59,7 @@ stream_socket::read_awaiter stream_socket::read_some(std::span<std::byte> buffer
 }
 
 detail::io_buffer_awaiter stream_socket::read_some(std::source_location where) noexcept {
-  return detail::io_buffer_awaiter(*this, {.op = detail::io_op::receive_provided, .fd = fd()}, where);
+  return detail::io_buffer_awaiter(*this, {.op = detail::io_op::recvpool, .fd = fd()}, where);
 }
 
 stream_socket::write_awaiter stream_socket::write_some(std::span<const std::byte> data,

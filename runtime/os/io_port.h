@@ -20,7 +20,7 @@ namespace weft::os {
 struct io_completion {
   uint64_t tag;
   int32_t result;       ///< what the system call would have returned, or -errno
-  int32_t buffer = -1;  ///< io_op::receive_provided: which one was taken; -1: none
+  int32_t buffer = -1;  ///< io_op::recvpool: which one was taken; -1: none
 };
 
 class io_port {
@@ -51,7 +51,7 @@ class io_port {
   /// (negative: no limit).
   virtual void wait(int64_t timeout_ns) noexcept = 0;
 
-  /// Gives a buffer, or gives it again, for io_op::receive_provided, which takes any of those that it was given. False:
+  /// Gives a buffer, or gives it again, for io_op::recvpool, which takes any of those that it was given. False:
   /// the port has no such requests. Without a buffer left they fail with -ENOBUFS. `index`: below most_buffers.
   virtual bool provide(uint16_t /*index*/, std::span<std::byte> /*buffer*/) noexcept { return false; }
   static constexpr uint16_t most_buffers = 256;

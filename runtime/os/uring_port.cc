@@ -59,7 +59,7 @@ void fill(io_uring_sqe& sqe, const io_request& r) noexcept {
     case io_op::readv: return io_uring_prep_readv(&sqe, r.fd, static_cast<const iovec*>(address), r.length, r.offset);
     case io_op::writev: return io_uring_prep_writev(&sqe, r.fd, static_cast<const iovec*>(address), r.length, r.offset);
     case io_op::receive: return io_uring_prep_recv(&sqe, r.fd, address, r.length, flags);
-    case io_op::receive_provided:
+    case io_op::recvpool:
       io_uring_prep_recv(&sqe, r.fd, nullptr, 0, flags);
       sqe.flags |= IOSQE_BUFFER_SELECT;
       sqe.buf_group = buffer_group;

@@ -144,6 +144,7 @@ class alignas(128) processor {
 
   // Owner only.
   int32_t slice = 0;             // dispatches left before the worker's loop looks around
+  bool asked_kernel = false;     // for completions, since the last slice ended
   uint32_t latency_countdown;    // new tasks until the next one is sampled
   uint32_t wait_countdown;       // waits until the next one is measured
   uint32_t lock_wait_countdown;  // the same for mutexes

@@ -2,6 +2,7 @@
 #include "sched/worker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <weft/fork_scope.h>
 #include <weft/join.h>
@@ -150,8 +151,9 @@ bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept 
       strand* due = fire_timers(p, now, count);
       ready_all(due, count);
     }
+    // Where the processor runs out of work once in a slice or two, it asks the kernel only then: larger batches.
     work done;
-    if (take_io(p, done)) push_ring(p, done.ready);
+    if (take_io(p, done, !std::exchange(p.asked_kernel, false))) push_ring(p, done.ready);
     // Not published in the sense of [wake]: this processor takes from the ring right away.
     if (p.ring.size() != 0)
       if (strand* s = p.run_next.take()) push_ring(p, s);
@@ -415,6 +417,7 @@ bool scheduler::sleep_of(worker& w, int64_t timeout_ns) noexcept {
   w.in_poller.store(true, std::memory_order_seq_cst);
   // seq_cst: I2.
   if (w.word.load(std::memory_order_seq_cst) == 0) io->sleep(timeout_ns);
+  w.proc.asked_kernel = true;
   // seq_cst: I3.
   w.in_poller.store(false, std::memory_order_seq_cst);
   return true;
@@ -425,6 +428,7 @@ bool scheduler::take_io(processor& p, work& out, bool enter_kernel) noexcept {
   // relaxed: its own.
   poller* io = p.io.load(std::memory_order_relaxed);
   if (io == nullptr) return false;
+  if (enter_kernel) p.asked_kernel = true;
   uint32_t count = 0;
   strand* first = io->poll(enter_kernel, count);
   if (first == nullptr) return false;

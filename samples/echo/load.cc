@@ -35,12 +35,11 @@ struct schedule {
 // The text is repeated, so that whatever part of the stream comes back lies in it in one piece.
 class message_text {
  public:
-  message_text(std::size_t bytes, std::size_t messages, std::size_t offset) : period_(bytes), text_(bytes * (messages + 1)) {
+  message_text(std::size_t bytes, std::size_t messages, std::size_t offset)
+      : period_(bytes), text_(bytes * (messages + 1)) {
     for (std::size_t i = 0; i < text_.size(); ++i) text_[i] = static_cast<std::byte>((i % bytes + offset) % 251);
   }
-  [[nodiscard]] std::span<const std::byte> messages(std::size_t n) const {
-    return std::span(text_).first(n * period_);
-  }
+  [[nodiscard]] std::span<const std::byte> messages(std::size_t n) const { return std::span(text_).first(n * period_); }
   /// Whether `got` is what stands at this place of the stream.
   [[nodiscard]] bool is_at(uint64_t place, std::span<const std::byte> got) const noexcept {
     return std::memcmp(got.data(), text_.data() + place % period_, got.size()) == 0;

@@ -19,7 +19,7 @@ struct load_result {
   latencies times;  // of the requests that ended while it was measured
   std::chrono::duration<double> measured{0};
   uint64_t requests = 0;  // all that ended, those of the warm-up too
-  uint64_t errors = 0;  // connections that broke, or got back something else
+  uint64_t errors = 0;    // connections that broke, or got back something else
   std::string first_error;
   bool interrupted = false;
 };

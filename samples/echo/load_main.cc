@@ -4,7 +4,8 @@
 //   echo_load --connections 10 --bytes 1024 --depth 16 --duration 10s
 //   echo_load --connections 0 --idle 10000 --duration 5s
 //
-// What it shows: many connections from a few processors, each a plain loop (load.cc), and an end by time or by a signal.
+// What it shows: many connections from a few processors, each a plain loop (load.cc), and an end by time or by a
+// signal.
 // `echo_load --help` says the rest.
 #include <csignal>
 #include <cstdio>
@@ -64,8 +65,8 @@ std::string report(const load_arguments& args, const load_result& result) {
   if (args.idle != 0) text += " and " + with_commas(static_cast<uint64_t>(args.idle)) + " idle";
   text += ", messages of " + counted(static_cast<uint64_t>(args.bytes), "byte") + ", " +
           with_commas(static_cast<uint64_t>(args.depth)) + " at a time, " + fixed(result.measured.count(), 2) + " s\n";
-  text += "  requests     " + with_commas(t.count()) + ", " +
-          with_commas(static_cast<uint64_t>(per_second(result))) + " per second\n";
+  text += "  requests     " + with_commas(t.count()) + ", " + with_commas(static_cast<uint64_t>(per_second(result))) +
+          " per second\n";
   text += "  time, us     p50 " + us(t.percentile(0.5)) + ", p99 " + us(t.percentile(0.99)) + ", p99.9 " +
           us(t.percentile(0.999)) + ", most " + us(t.most_ns()) + "\n";
   text += "  errors       " + with_commas(result.errors) + "\n";
@@ -98,8 +99,7 @@ int run(std::span<char* const> words) {
   const absl::Status put = (*rt)->run(put_load_until_signal, std::cref(*args), std::ref(result));
   if (!put.ok() && !(result.interrupted && absl::IsCancelled(put))) return fail(2, put);
   write(stdout, args->brief ? brief_text(result) : report(*args, result));
-  if (!args->quiet && !args->brief)
-    write(stderr, figures_text(figures::read(**rt).since(before), result.requests));
+  if (!args->quiet && !args->brief) write(stderr, figures_text(figures::read(**rt).since(before), result.requests));
   if (result.errors != 0) return fail(1, counted(result.errors, "connection") + " failed: " + result.first_error);
   return result.interrupted ? interrupted : 0;
 }

@@ -88,7 +88,8 @@ weft::task<absl::Status> accept_connections(weft::tcp_listener& listener, weft::
       co_return stream.status();
     // relaxed: statistics.
     counts.refused.fetch_add(1, std::memory_order_relaxed);
-    if (!co_await weft::sleep_for(10ms)) co_return absl::OkStatus();
+    const bool slept = co_await weft::sleep_for(10ms);
+    if (!slept) co_return absl::OkStatus();
   }
 }
 

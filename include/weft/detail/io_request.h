@@ -12,7 +12,7 @@ enum class io_op : uint8_t {
   writev,    ///< the same
   receive,   ///< address, length, flags: MSG_*
   send,      ///< the same
-  receive_provided,  ///< flags: MSG_*; into one of the buffers that the port was given
+  recvpool,  ///< flags: MSG_*; into one of the buffers that the port was given
   recvmsg,   ///< address of a msghdr, flags: MSG_*
   sendmsg,   ///< the same
   accept,    ///< flags: SOCK_*; address and address2 of a sockaddr and its length, or null; gives a descriptor

@@ -40,3 +40,4 @@
 #include <weft/udp.h>
 #include <weft/unix_socket.h>
 #include <weft/wait_group.h>
+#include <weft/within.h>

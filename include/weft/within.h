@@ -3,15 +3,16 @@
 
 #include <chrono>
 #include <coroutine>
+#include <optional>
 #include <source_location>
 #include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
 
-#include <weft/go.h>
 #include <weft/select.h>
 #include <weft/task.h>
+#include <weft/task_group.h>
 #include <weft/time.h>
 
 namespace weft {
@@ -73,23 +74,15 @@ detail::within_awaiter<std::remove_cvref_t<Op>> within(
 
 /// The same for a whole call, f(args...), that returns a task: `co_await weft::within(1s, &tcp_stream::connect, peer)`.
 ///
-/// It runs as a task of its own, which is asked to stop when the time is over, and is waited for: what it then comes to
-/// counts if it is no error. Parks the task. Cost: as spawning a task.
+/// with_timeout() of weft/task_group.h, with DEADLINE_EXCEEDED for its nullopt: f is asked to stop when the time is
+/// over, and waited for. Parks the task. Cost: a task and a timer.
 template <class Rep, class Period, class F, class... Args>
   requires detail::says_why_not<detail::spawn_result_t<F, Args...>>
 task<detail::spawn_result_t<F, Args...>> within(std::chrono::duration<Rep, Period> limit, F f, Args... args) {
-  using result = detail::spawn_result_t<F, Args...>;
-  join_handle<result> running = spawn(std::move(f), std::move(args)...);
-  bool over = false;
-  {
-    auto first = co_await select_first(running, sleep_for(limit));
-    if (first && first.index() == 0) co_return std::move(first.template get<0>());
-    over = static_cast<bool>(first);
-  }
-  running.request_stop();
-  result late = co_await running;
-  if (!late.ok() && over) co_return detail::deadline_exceeded(detail::saturate(limit));
-  co_return late;
+  std::optional<detail::spawn_result_t<F, Args...>> result =
+      co_await with_timeout(limit, std::move(f), std::move(args)...);
+  if (!result) co_return detail::deadline_exceeded(detail::saturate(limit));
+  co_return *std::move(result);
 }
 
 }  // namespace weft

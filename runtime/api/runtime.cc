@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "io/figures.h"
 #include "os/cpu.h"
 #include "sched/dump.h"
 #include "sched/scheduler.h"
@@ -101,7 +102,12 @@ void runtime::collect() { impl_->sched->epochs().collect(); }
 
 std::vector<task_info> runtime::tasks() const { return detail::list_tasks(*impl_->sched); }
 
-std::string runtime::dump() const { return detail::dump_tasks(*impl_->sched); }
+std::string runtime::dump() const {
+  std::string text = detail::dump_tasks(*impl_->sched);
+  for (const detail::io_backend_in_use& io : detail::io_backends_of(*impl_->sched))
+    text += "I/O of processor " + std::to_string(io.processor) + ": " + io.description + "\n";
+  return text;
+}
 
 int runtime::processors() const noexcept { return static_cast<int>(impl_->sched->processors().size()); }
 

@@ -231,6 +231,7 @@ class scheduler {
   base::time_histogram& foreign_latencies() noexcept { return foreign_latencies_; }
 
   uint64_t long_resumes() const noexcept { return long_resumes_.value(); }
+  uint64_t long_resumes_before_io() const noexcept { return long_resumes_before_io_.value(); }
 
   void report_unhandled(std::exception_ptr error, task_control* task) noexcept;
 
@@ -340,7 +341,8 @@ class scheduler {
     bool over_long = false;
   };
   std::vector<seen> monitor_seen_;
-  base::counter long_resumes_;  // resumptions that lasted over 10 ms
+  base::counter long_resumes_;            // resumptions that lasted over 10 ms
+  base::counter long_resumes_before_io_;  // while operations were under way, whose completions nobody else takes
 };
 
 WEFT_INLINE void scheduler::ready_here(processor& p, strand* s) noexcept {

@@ -97,7 +97,7 @@ class runtime {
   /// All live tasks, in the order of their ids. Approximate while tasks run.
   std::vector<task_info> tasks() const;
 
-  /// The dump that a deadlock prints: one paragraph a task.
+  /// The dump that a deadlock prints: one paragraph a task; then the back end of each processor that has done I/O.
   std::string dump() const;
 
   /// Processors in force.

@@ -42,3 +42,4 @@
 #include <weft/udp.h>
 #include <weft/unix_socket.h>
 #include <weft/wait_group.h>
+#include <weft/within.h>

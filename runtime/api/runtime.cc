@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "io/figures.h"
 #include "os/cpu.h"
 #include "os/memory.h"
 #include "sched/dump.h"
@@ -117,7 +118,12 @@ int64_t runtime::set_memory_limit(int64_t bytes) noexcept { return impl_->sched-
 
 std::vector<task_info> runtime::tasks() const { return detail::list_tasks(*impl_->sched); }
 
-std::string runtime::dump() const { return detail::dump_tasks(*impl_->sched); }
+std::string runtime::dump() const {
+  std::string text = detail::dump_tasks(*impl_->sched);
+  for (const detail::io_backend_in_use& io : detail::io_backends_of(*impl_->sched))
+    text += "I/O of processor " + std::to_string(io.processor) + ": " + io.description + "\n";
+  return text;
+}
 
 int runtime::processors() const noexcept { return static_cast<int>(impl_->sched->processors().size()); }
 

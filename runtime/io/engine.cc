@@ -44,6 +44,12 @@ bool is_to_begin_again(io_op op, int32_t result) noexcept {
   return result == -EINTR || result == -ECANCELED || (result == -ECONNABORTED && op == io_op::accept);
 }
 
+// One that is begun again finds what the first time has come to.
+int32_t result_of_connect(int32_t result) noexcept {
+  if (result == -EISCONN) return 0;
+  return result == -EINPROGRESS || result == -EALREADY ? -EAGAIN : result;
+}
+
 io_request poll_of(const io_operation& op) noexcept {
   return {.op = io_op::poll, .fd = op.request.fd, .flags = readiness_of(op.request)};
 }
@@ -137,6 +143,7 @@ void io_engine::start(io_operation& op) noexcept {
   op.home = this;
   op.under_way = true;
   count(1);
+  counters_of(op.request.op).begun.add();
   begin(op);
 }
 
@@ -153,6 +160,7 @@ void io_engine::begin(io_operation& op) noexcept {
 
 void io_engine::begin_again(io_operation& op) noexcept {
   begun_again_ = true;
+  begun_agains_.add();
   begin(op);
 }
 
@@ -218,6 +226,7 @@ void io_engine::start_readiness(io_operation& op) noexcept {
   *r = {&op, nullptr, false};
   op.ready = r;
   count(1);
+  counters_of(io_op::poll).begun.add();
   poll_for(op, reinterpret_cast<uint64_t>(r) | tag_readiness);
 }
 
@@ -238,7 +247,7 @@ void io_engine::cancel_readiness(io_readiness& r) noexcept {
 }
 
 void io_engine::wake_driver() noexcept {
-  if (this_context.proc != &proc_) port_->wake();
+  if (this_context.proc != &proc_) wake();
 }
 
 void io_engine::hand_over_cancellations() noexcept {
@@ -273,6 +282,8 @@ strand* io_engine::poll(bool enter, uint32_t& woken) noexcept {
     for (std::size_t n = batch; n == batch && taken < most_at_a_time; taken += n) {
       n = port_->take(done);
       if (n == 0) break;
+      reaps_.add();
+      completions_.add(n);
       biased_guard guard(lock_);
       for (std::size_t i = 0; i < n; ++i) {
         strand* s = complete(done[i]);
@@ -297,16 +308,18 @@ strand* io_engine::complete(const os::io_completion& done) noexcept {
   int32_t result = done.result;
   if (op.request.op == io_op::recvpool) result = give_buffer_to(static_cast<io_buffer_operation&>(op), done);
   if (kind == tag_retry && result >= 0) result = -EINTR;
+  if (op.request.op == io_op::connect) result = result_of_connect(result);
   if (!op.cancel_asked && is_to_begin_again(op.request.op, result)) {
     begin_again(op);
     return nullptr;
   }
   if (!op.cancel_asked && result == -EAGAIN && kind == tag_operation && may_be_waited_for(op.request)) {
     begun_again_ = true;
+    begun_agains_.add();
     poll_for(op, reinterpret_cast<uint64_t>(&op) | tag_retry);
     return nullptr;
   }
-  ended(op);
+  ended(op, result);
   op.result = op.cancel_asked && (result == -EINTR || result == -EAGAIN) ? -ECANCELED : result;
   return reinterpret_cast<strand*>(end_wait(op, wait_result::done));
 }
@@ -328,7 +341,7 @@ int32_t io_engine::give_buffer_to(io_buffer_operation& op, const os::io_completi
 strand* io_engine::complete(io_readiness& ready, int32_t result) noexcept {
   io_operation* op = ready.op;
   if (op == nullptr) {
-    ended(ready);
+    ended(ready, result);
     return nullptr;
   }
   spin_guard turn(turn_for(op->request.fd));
@@ -336,18 +349,21 @@ strand* io_engine::complete(io_readiness& ready, int32_t result) noexcept {
   if (result >= 0) result = proc_.sched.seams().sys->do_now(poll_of(*op));
   if (!op->cancel_asked && (result == -EAGAIN || is_to_begin_again(io_op::poll, result))) {
     begun_again_ = true;
+    begun_agains_.add();
     poll_for(*op, reinterpret_cast<uint64_t>(&ready) | tag_readiness);
     return nullptr;
   }
-  ended(ready);
+  ended(ready, result);
   if (!claim(*op)) return nullptr;
   op->result = result < 0 ? result : do_now(*op);
   return reinterpret_cast<strand*>(end_wait(*op, wait_result::done));
 }
 
 // The kernel is done with it. Lock held.
-void io_engine::ended(io_operation& op) noexcept {
+void io_engine::ended(io_operation& op, int32_t result) noexcept {
   count(-1);
+  kind_counters& counters = counters_of(op.request.op);
+  (result == -ECANCELED ? counters.cancelled : counters.completed).add();
   op.under_way = false;
   if (!op.cancel_queued) return;
   io_operation** at = &cancels_;
@@ -356,8 +372,9 @@ void io_engine::ended(io_operation& op) noexcept {
   op.cancel_queued = false;
 }
 
-void io_engine::ended(io_readiness& ready) noexcept {
+void io_engine::ended(io_readiness& ready, int32_t result) noexcept {
   count(-1);
+  (result == -ECANCELED ? counters_of(io_op::poll).cancelled : counters_of(io_op::poll).completed).add();
   if (ready.cancel_queued) {
     io_readiness** at = &left_;
     while (*at != &ready) at = &(*at)->next;
@@ -366,6 +383,23 @@ void io_engine::ended(io_readiness& ready) noexcept {
   if (ready.op != nullptr) ready.op->ready = nullptr;
   ready.next = unused_;
   unused_ = &ready;
+}
+
+void io_engine::add_figures(io_figures& to) const noexcept {
+  for (std::size_t i = 0; i < io_ops; ++i) {
+    // The ends first, so that no more have ended than begun.
+    to.kinds[i].completed += kinds_[i].completed.value();
+    to.kinds[i].cancelled += kinds_[i].cancelled.value();
+    to.kinds[i].begun += kinds_[i].begun.value();
+  }
+  // relaxed: figures, both.
+  to.under_way += under_way_.load(std::memory_order_relaxed);
+  to.wakes += wakes_.load(std::memory_order_relaxed);
+  to.reaps += reaps_.value();
+  to.completions += completions_.value();
+  to.begun_again += begun_agains_.value();
+  to.sleeps += sleeps_.value();
+  to.overflows += port_->overflows();
 }
 
 void io_engine::close() noexcept {
@@ -391,11 +425,11 @@ void io_engine::close() noexcept {
 // At the end: nobody will go on. Lock held.
 void io_engine::end_for_good(const os::io_completion& done) noexcept {
   const uint64_t kind = done.tag & tag_kinds;
-  if (kind == tag_readiness) return ended(*reinterpret_cast<io_readiness*>(done.tag - tag_readiness));
+  if (kind == tag_readiness) return ended(*reinterpret_cast<io_readiness*>(done.tag - tag_readiness), done.result);
   auto& op = *reinterpret_cast<io_operation*>(done.tag - kind);
   if (kind == tag_operation && done.result >= 0 && gives_descriptor(op.request.op))
     proc_.sched.seams().sys->close_fd(done.result);
-  ended(op);
+  ended(op, done.result);
 }
 
 namespace {
@@ -507,15 +541,20 @@ bool io_arm_try(io_operation& op, descriptor& on) noexcept {
     op.result = -EBADF;
     return true;
   }
-  spin_guard turn(turn_for(op.request.fd));
   if (this_context.proc == nullptr) {  // a try_select of a plain thread, which waits for nothing
     buffer_stock none;
+    spin_guard turn(turn_for(op.request.fd));
     op.result = io_engine::do_plainly(op, kernel(), none);
     return op.result != -EAGAIN;
   }
   int error = 0;
   op.home = io_engine::here(error);
-  op.result = op.home != nullptr ? op.home->do_now(op) : -error;
+  if (op.home == nullptr) {
+    op.result = -error;
+    return true;
+  }
+  spin_guard turn(turn_for(op.request.fd));
+  op.result = op.home->do_now(op);
   return op.result != -EAGAIN;
 }
 

@@ -15,6 +15,7 @@
 // The operation, which lies on the waiting strand's stack, is touched by nobody after C3.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -25,7 +26,9 @@
 #include <weft/detail/biased_lock.h>
 #include <weft/detail/io_operation.h>
 
+#include "base/counter.h"
 #include "io/buffers.h"
+#include "io/figures.h"
 #include "os/io_port.h"
 #include "sched/poller.h"
 #include "sched/processor.h"
@@ -51,14 +54,24 @@ class io_engine final : public poller {
   ~io_engine() override;
 
   strand* poll(bool enter, uint32_t& count) noexcept override;
-  void sleep(int64_t timeout_ns) noexcept override { port_->wait(timeout_ns); }
-  void wake() noexcept override { port_->wake(); }
+  void sleep(int64_t timeout_ns) noexcept override {
+    sleeps_.add();
+    port_->wait(timeout_ns);
+  }
+  void wake() noexcept override {
+    // relaxed: a figure.
+    wakes_.fetch_add(1, std::memory_order_relaxed);
+    port_->wake();
+  }
   bool is_busy() const noexcept override {
     // relaxed: its own for the driver; a hint for others.
     return under_way_.load(std::memory_order_relaxed) != 0;
   }
   void close() noexcept override;
   const char* description() const noexcept override { return description_.c_str(); }
+  /// Any thread.
+  void add_figures(io_figures& to) const noexcept;
+
   int poll_fd() const noexcept { return port_->poll_fd(); }
   bool does_files() const noexcept { return port_->does_files(); }
 
@@ -105,8 +118,8 @@ class io_engine final : public poller {
   strand* complete(io_readiness& ready, int32_t result) noexcept;
   void begin_again(io_operation& op) noexcept;
   void poll_for(io_operation& op, uint64_t tag) noexcept;
-  void ended(io_operation& op) noexcept;
-  void ended(io_readiness& ready) noexcept;
+  void ended(io_operation& op, int32_t result) noexcept;
+  void ended(io_readiness& ready, int32_t result) noexcept;
   void end_for_good(const os::io_completion& done) noexcept;
   void count(int change) noexcept {
     // relaxed: the driver alone writes it.
@@ -127,6 +140,14 @@ class io_engine final : public poller {
   io_operation* cancels_ = nullptr;
   io_readiness* left_ = nullptr;    // polls to be cancelled
   io_readiness* unused_ = nullptr;  // for the next ones
+  struct kind_counters {
+    base::counter begun, completed, cancelled;
+  };
+  kind_counters& counters_of(io_op op) noexcept { return kinds_[static_cast<std::size_t>(op)]; }
+
+  std::array<kind_counters, io_ops> kinds_;
+  base::counter reaps_, completions_, begun_agains_, sleeps_;
+  std::atomic<uint64_t> wakes_{0};
   std::atomic<bool> cancels_asked_{false};
   std::atomic<uint32_t> under_way_{0};
 };

@@ -112,7 +112,12 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
     last.ring_end = p->ring.end();
     if (running != nullptr && dispatches == last.dispatches) {
       if (now - last.since_ns >= over_long_ns) {
-        if (!last.over_long) long_resumes_.add();
+        if (!last.over_long) {
+          long_resumes_.add();
+          // acquire: pairs with the release store of its maker.
+          const poller* io = p->io.load(std::memory_order_acquire);
+          if (io != nullptr && io->is_busy()) long_resumes_before_io_.add();
+        }
         last.over_long = true;
         if (idle_workers() == 0 && processors_.size() > 1) {
           move_to_global_queue(*p, next == last.run_next ? next : nullptr, global_);

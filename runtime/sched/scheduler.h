@@ -265,6 +265,7 @@ class scheduler {
   locked_entries& foreign_entries() noexcept { return foreign_entries_; }
 
   uint64_t long_resumes() const noexcept { return long_resumes_.value(); }
+  uint64_t long_resumes_before_io() const noexcept { return long_resumes_before_io_.value(); }
 
   void report_unhandled(std::exception_ptr error, task_control* task) noexcept;
 
@@ -380,7 +381,8 @@ class scheduler {
     bool over_long = false;
   };
   std::vector<seen> monitor_seen_;
-  base::counter long_resumes_;  // resumptions that lasted over 10 ms
+  base::counter long_resumes_;            // resumptions that lasted over 10 ms
+  base::counter long_resumes_before_io_;  // while operations were under way, whose completions nobody else takes
 };
 
 WEFT_INLINE void scheduler::ready_here(processor& p, strand* s) noexcept {

@@ -248,6 +248,18 @@ TEST_F(EngineTest, APlainThreadTriesASelectOfDescriptors) {
   EXPECT_EQ(*r.get<0>(), 3u);
 }
 
+TEST_F(EngineTest, AConnectThatIsBegunAgainFindsWhatTheFirstTimeCameTo) {
+  join_handle<absl::Status> connecting = rt().spawn([]() -> task<absl::Status> {
+    absl::StatusOr<tcp_stream> s = co_await tcp_stream::connect(socket_address::loopback(1));
+    co_return s.status();
+  });
+  for (const int32_t result : {-EINTR, -EALREADY, POLLOUT, -EISCONN}) {
+    settle(rt());
+    port().complete(port().only().tag, result);
+  }
+  EXPECT_TRUE(connecting.get().ok());
+}
+
 TEST_F(EngineTest, AnAcceptedConnectionThatIsGoneIsNoError) {
   absl::StatusOr<tcp_listener> l = tcp_listener::bind(socket_address::loopback(0));
   join_handle<absl::Status> accepting = rt().spawn(

@@ -83,7 +83,7 @@ fork_workloads=(skynet skynet_join nqueens matmul uts parfor fib_mem skynet_mem 
 channel_workloads=(pingpong chan128 chan128_4to1 chan128_4to4 pipeline3 select2 select8 selectpark)
 lock_workloads=(mutex1 mutex8 mutexyield8 sem4of8 timerstop timerloses sleep1m readmetrics)
 pool_workloads=(poolhot poolhundred poolstarve)
-file_workloads=(fileseq fileseqwarm files10k files10kcold)
+file_workloads=(fileseq fileseqwarm files10k files10kwhole files10kcold)
 workloads=("${task_workloads[@]}" "${fork_workloads[@]}" "${channel_workloads[@]}" "${lock_workloads[@]}"
   "${pool_workloads[@]}" "${file_workloads[@]}")
 jobs=()

@@ -7,6 +7,8 @@
 // Run: ./peer_liburing WORKLOAD 1, with the workloads of file_work.h.
 #include <liburing.h>
 
+#include <array>
+
 #include "file_work.h"
 
 namespace {

@@ -83,8 +83,9 @@ fork_workloads=(skynet skynet_join nqueens matmul uts parfor fib_mem skynet_mem 
 channel_workloads=(pingpong chan128 chan128_4to1 chan128_4to4 pipeline3 select2 select8 selectpark)
 lock_workloads=(mutex1 mutex8 mutexyield8 sem4of8 timerstop timerloses sleep1m readmetrics)
 pool_workloads=(poolhot poolhundred poolstarve)
+file_workloads=(fileseq fileseqwarm files10k files10kwhole files10kcold)
 workloads=("${task_workloads[@]}" "${fork_workloads[@]}" "${channel_workloads[@]}" "${lock_workloads[@]}"
-  "${pool_workloads[@]}")
+  "${pool_workloads[@]}" "${file_workloads[@]}")
 jobs=()
 
 list_suite() {
@@ -103,7 +104,7 @@ list_suite() {
 list_comparison() {
   local names=(weft) programs=("$build/bench/weft_workloads") peer i workload threads
   [[ -x ${programs[0]} ]] || die "${programs[0]} is not built"
-  for peer in go tokio tokio_current tbb boost_fiber; do
+  for peer in go tokio tokio_current tbb boost_fiber read_loop liburing; do
     [[ -x $build/bench/peers/peer_$peer ]] || continue
     names+=("$peer")
     programs+=("$build/bench/peers/peer_$peer")
@@ -340,6 +341,7 @@ if [[ $compare == yes ]]; then
   comparison_section 'Channels and select' "${channel_workloads[@]}"
   comparison_section 'Locks and timers' "${lock_workloads[@]}"
   comparison_section 'Pools' "${pool_workloads[@]}"
+  comparison_section 'Files' "${file_workloads[@]}"
 fi
 if ((failures > 0)); then
   printf 'bench/run.sh: %s runs failed and are not in the tables\n' "$failures" >&2

@@ -399,7 +399,7 @@ int main(int argc, char** argv) {
     peer::report(args, run_parked(rt), "bytes/task");
   } else if (const weft_bench::workload* found = find_workload(args.workload)) {
     peer::report(args, found->run(rt), found->unit);
-  } else {
+  } else if (!weft_bench::run_file_workload(args, rt)) {
     peer::fail("unknown workload " + args.workload);
   }
 }

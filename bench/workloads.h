@@ -5,6 +5,8 @@
 
 #include <weft/runtime.h>
 
+#include "peers/peer.h"
+
 namespace weft_bench {
 
 struct workload {
@@ -24,5 +26,8 @@ std::span<const workload> pool_workloads();
 
 /// workloads_timer.cc: timers and sleepers.
 std::span<const workload> timer_workloads();
+
+/// workloads_file.cc: files. False: none of that name; else the figure is reported.
+bool run_file_workload(const peer::arguments& args, weft::runtime& rt);
 
 }  // namespace weft_bench

@@ -49,8 +49,10 @@ struct file_figures {
 
 /// An open file. Positional operations may run at the same time; those that move the position must not.
 ///
-/// Everything parks the task. Where the ring is not available, operations run on the blocking pool, and a stop does not
-/// cut them short. As an arm of a select, a read or write is done at once by the processor's own thread.
+/// Opening a file and reading from it goes on at once where everything needed is in the kernel's caches, unless the
+/// task's budget is spent; everything else parks the task. Where the ring is not available it runs on the blocking pool
+/// then, and a stop does not cut it short. As an arm of a select, a read or write is done at once by the processor's own
+/// thread.
 class file : public descriptor {
  public:
   using descriptor::descriptor;
@@ -86,6 +88,13 @@ class file : public descriptor {
   /// Reads into, or writes from, several buffers in order, at an offset. At most 1024 of them.
   task<absl::StatusOr<std::size_t>> read_at(std::span<const mutable_buffer> buffers, uint64_t offset);
   task<absl::StatusOr<std::size_t>> write_at(std::span<const const_buffer> buffers, uint64_t offset);
+
+  /// The same with a buffer of the operation's own, so that the task may leave at once when it is asked to stop: the
+  /// operation then ends by itself, and its buffer with it. Reading gives the buffer back, as long as what was read;
+  /// after an error it is gone. close() does not end them. Not selectable; a time limit is set with with_timeout().
+  /// Cost, where the data is not in the page cache: a task, and a duplicate of the descriptor.
+  task<absl::StatusOr<std::vector<std::byte>>> read_owned_at(std::vector<std::byte> buffer, uint64_t offset);
+  task<absl::StatusOr<std::size_t>> write_owned_at(std::vector<std::byte> data, uint64_t offset);
 
   /// Waits until what was written is on the disk; sync_data() leaves out what is not needed to read it back.
   sync_awaiter sync(std::source_location where = std::source_location::current()) noexcept;

@@ -458,7 +458,8 @@ class locked_descriptor {
   }
   locked_descriptor(const locked_descriptor&) = delete;
   locked_descriptor& operator=(const locked_descriptor&) = delete;
-  bool add(io_operation& op) noexcept { return d_ == nullptr || d_->add(op); }
+  // Closing passes over an operation that has no home yet.
+  bool add(io_operation& op) noexcept { return d_ == nullptr || (op.in_list ? d_->is_open() : d_->add(op)); }
 
  private:
   descriptor* const d_;
@@ -490,28 +491,41 @@ bool begin_io(io_operation& op, descriptor* on, io_engine& engine, std::coroutin
 
 }  // namespace
 
+bool try_file_now(io_operation& op, descriptor* on) noexcept {
+  if (on != nullptr) {
+    biased_guard guard(on->lock());
+    if (!on->add(op)) {
+      op.result = -EBADF;
+      return true;
+    }
+  }
+  if (stop_pending()) {
+    op.result = -ECANCELED;
+    return true;
+  }
+  constexpr uint32_t bytes_per_unit = 64 * 1024;
+  if (op.request.op == io_op::read) this_context.budget -= static_cast<int>(op.request.length / bytes_per_unit);
+  if (!spend_budget()) return false;
+  uint32_t partly = 0;
+  op.result = this_context.proc->sched.seams().sys->do_from_cache(op.request, partly);
+  if (op.result != -EAGAIN) return true;
+  op.read_before = partly;
+  op.request.address += partly;
+  op.request.offset += partly;
+  op.request.length -= partly;
+  return false;
+}
+
 std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine_handle<> leaf,
                                 std::source_location where) noexcept {
+  if (op.of_file && try_file_now(op, on)) return leaf;
   int error = 0;
   io_engine* engine = io_engine::here(error);
   if (engine == nullptr) {
     op.result = -error;
     return leaf;
   }
-  if (op.of_file && !engine->does_files()) {
-    if (on != nullptr) {
-      biased_guard guard(on->lock());
-      if (!on->add(op)) {
-        op.result = -EBADF;
-        return leaf;
-      }
-    }
-    if (stop_pending()) {
-      op.result = -ECANCELED;
-      return leaf;
-    }
-    return park_on_the_pool(op, leaf, where);
-  }
+  if (op.of_file && !engine->does_files()) return park_on_the_pool(op, leaf, where);
   return begin_io(op, on, *engine, leaf, where) ? switch_away() : leaf;
 }
 

@@ -152,4 +152,9 @@ class io_engine final : public poller {
   std::atomic<uint32_t> under_way_{0};
 };
 
+/// An operation on a file or a path that may need no waiting: true if it has its result. What it copies is taken from
+/// the running strand's budget, and a strand that has spent its budget parks after all, so that a reader of cached files
+/// does not hold its processor. Adds the operation to the descriptor's list.
+bool try_file_now(io_operation& op, descriptor* on) noexcept;
+
 }  // namespace weft::detail

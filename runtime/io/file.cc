@@ -1,14 +1,29 @@
 // See weft/file.h.
+//
+// Protocol [owned], of an operation whose task may leave before the kernel is done with the buffer:
+//   D1 the caller tries without waiting; done: no more steps.
+//   D2 under the descriptor's lock it duplicates the descriptor, so that closing this one, or destroying it, concerns
+//      the operation no more. D3 it starts a task, the keeper, which owns the duplicate and the buffer and does the
+//      operation by [io], and waits for it in a select, which a stop ends at once.
+//   D4 the keeper returns the result, with the buffer. D5 left alone, it is asked to stop, and ends only after the
+//      terminal completion (C3 of [io]), or with the runtime, which waits for that too: the buffer and the duplicate go
+//      with it. The pool cannot be stopped, so there the keeper ends when the call does.
+// Rejected: a list of orphaned operations in the engine. It would need a second owner for buffers and descriptors, and
+// a task is both.
 #include <weft/file.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include <weft/blocking.h>
+#include <weft/join_handle.h>
+#include <weft/select.h>
 #include <weft/this_task.h>
 
+#include "io/engine.h"
 #include "io/io_error.h"
 #include "os/file_system.h"
 
@@ -37,7 +52,7 @@ class [[nodiscard]] path_awaiter {
   }
   int32_t await_resume() noexcept {
     taken_ = true;
-    return op_.result;
+    return op_.outcome();
   }
 
  private:
@@ -96,6 +111,28 @@ file_figures to_figures(const os::stat_buffer& buffer) noexcept {
   return {static_cast<file_kind>(s.kind), s.bytes, s.permissions,
           std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::system_clock::duration>(
               std::chrono::nanoseconds(s.modified_ns)))};
+}
+
+// D3: the keepers.
+task<absl::StatusOr<std::vector<std::byte>>> keep_reading(file from, std::vector<std::byte> buffer, uint64_t offset) {
+  const absl::StatusOr<std::size_t> n = co_await from.read_at(buffer, offset);
+  if (!n.ok()) co_return n.status();
+  buffer.resize(*n);
+  co_return std::move(buffer);
+}
+
+task<absl::StatusOr<std::size_t>> keep_writing(file to, std::vector<std::byte> data, uint64_t offset) {
+  co_return co_await to.write_at(data, offset);
+}
+
+// D2. Negative: -errno.
+int duplicate(file& f) noexcept {
+  detail::biased_guard guard(f.lock());
+  return f.is_open() ? detail::kernel().duplicate(f.fd()) : -EBADF;
+}
+
+absl::Status left(const char* operation) {
+  return absl::CancelledError(std::string(operation) + ": the task was asked to stop");
 }
 
 // Spans lie in memory as iovecs do: a pointer and a size.
@@ -185,6 +222,38 @@ task<absl::StatusOr<std::size_t>> file::write_at(std::span<const const_buffer> b
   co_return co_await writing;
 }
 
+task<absl::StatusOr<std::vector<std::byte>>> file::read_owned_at(std::vector<std::byte> buffer, uint64_t offset) {
+  detail::io_operation now(transfer_request(io_op::read, fd(), buffer.data(), buffer.size(), offset), true);
+  const bool done = detail::try_file_now(now, this);  // D1
+  remove(now);
+  if (done) {
+    const absl::StatusOr<std::size_t> n = detail::finish_file_read(*this, now.outcome());
+    if (!n.ok()) co_return n.status();
+    buffer.resize(*n);
+    co_return std::move(buffer);
+  }
+  const int keeps = duplicate(*this);
+  if (keeps < 0) co_return detail::file_error("read from", *this, keeps);
+  join_handle<absl::StatusOr<std::vector<std::byte>>> keeper =
+      spawn(keep_reading, file(keeps), std::move(buffer), offset);
+  if (!keeper.valid()) co_return left("read");
+  auto ended = co_await select(keeper);
+  if (ended) co_return std::move(ended.get<0>());
+  keeper.request_stop();  // D5
+  co_return left("read");
+}
+
+task<absl::StatusOr<std::size_t>> file::write_owned_at(std::vector<std::byte> data, uint64_t offset) {
+  const int keeps = duplicate(*this);
+  if (keeps < 0) co_return detail::file_error("write to", *this, keeps);
+  join_handle<absl::StatusOr<std::size_t>> keeper = spawn(keep_writing, file(keeps), std::move(data), offset);
+  if (!keeper.valid()) co_return left("write");
+  auto ended = co_await select(keeper);
+  if (ended) co_return std::move(ended.get<0>());
+  keeper.request_stop();  // D5
+  co_return left("write");
+}
+
 file::sync_awaiter file::sync(std::source_location where) noexcept {
   return sync_awaiter(*this, sync_request(fd(), false), where, true);
 }
@@ -220,25 +289,63 @@ task<absl::StatusOr<file_figures>> stat_file(std::string path) {
   co_return to_figures(buffer);
 }
 
+namespace {
+
+// The whole of a small file that is in the page cache. Not a coroutine: the buffer lies on the thread's stack, so
+// nothing is cleared or allocated for what the file does not have.
+bool read_small_now(file& f, std::string& content) {
+  std::array<char, 16 * 1024> buffer;
+  detail::io_operation op(transfer_request(io_op::read, f.fd(), buffer.data(), buffer.size(), 0), true);
+  const bool done = detail::try_file_now(op, &f);
+  f.remove(op);
+  // One that fills the buffer may go on.
+  if (!done || op.result <= 0 || op.outcome() == static_cast<int32_t>(buffer.size())) return false;
+  content.assign(buffer.data(), static_cast<std::size_t>(op.outcome()));
+  return true;
+}
+
+// How long the file was a moment ago, which is only a hint; 0 where that is not known.
+std::size_t expected_bytes(const file& f) noexcept {
+  alignas(8) os::stat_buffer buffer;
+  const int32_t result = detail::kernel().do_now({.op = io_op::statx,
+                                                  .fd = f.fd(),
+                                                  .length = os::basic_stats_mask,
+                                                  .flags = os::empty_path_flag | os::no_sync_flag,
+                                                  .address = address_of(""),
+                                                  .address2 = address_of(buffer.data())});
+  return result < 0 ? 0 : static_cast<std::size_t>(os::read_stat(buffer).bytes);
+}
+
+}  // namespace
+
 task<absl::StatusOr<std::string>> read_file(std::string path, std::size_t most_bytes) {
   absl::StatusOr<file> opened = co_await file::open(path);
   if (!opened.ok()) co_return opened.status();
+  const auto too_long = [&] {
+    return absl::ResourceExhaustedError("read " + path + ": longer than " + std::to_string(most_bytes) + " bytes");
+  };
   std::string content;
-  // Small files in one read; what says it is empty (as in /proc) is read to its end all the same.
-  std::size_t room = 4096;
+  if (read_small_now(*opened, content)) {
+    if (content.size() > most_bytes) co_return too_long();
+    co_return content;
+  }
+  constexpr std::size_t least_room = 4096;
+  constexpr std::size_t most_room = std::size_t{1} << 20;
+  // One byte more, so that the end shows in the last read. What says it is empty (as in /proc) is read to its end all
+  // the same.
+  const std::size_t expected = std::min(expected_bytes(*opened), most_bytes) + 1;
+  content.reserve(expected);
   for (std::size_t used = 0;;) {
+    const std::size_t room =
+        std::clamp(expected > used ? expected - used : content.size(), least_room, most_room);
     content.resize(used + room);
     absl::StatusOr<std::size_t> n =
         co_await opened->read_at(std::as_writable_bytes(std::span(content)).subspan(used), used);
     if (!n.ok()) co_return n.status();
     used += *n;
-    if (used > most_bytes)
-      co_return absl::ResourceExhaustedError("read " + path + ": longer than " + std::to_string(most_bytes) + " bytes");
-    if (*n < room) {
-      content.resize(used);
-      if (*n == 0) co_return content;
-    }
-    room = std::clamp<std::size_t>(used, 4096, std::size_t{1} << 20);
+    if (used > most_bytes) co_return too_long();
+    content.resize(used);
+    if (*n == 0) co_return content;
   }
 }
 

@@ -32,7 +32,7 @@ struct node {
 int list_nodes(const std::string& directory, std::vector<node>& out);
 
 extern const int this_directory;  ///< AT_FDCWD
-extern const uint32_t empty_path_flag, basic_stats_mask, new_file_mode;
+extern const uint32_t empty_path_flag, no_sync_flag, basic_stats_mask, new_file_mode;
 
 /// The flags of open() for these wishes.
 uint32_t open_flags(bool read, bool write, bool append, bool create, bool truncate, bool exclusive) noexcept;

@@ -50,6 +50,7 @@ exit status, as grep's
 
 environment
   WEFT_PROCS    processors to run on (default: those this process may use)
+  WEFT_IO       uring or epoll: how files are read (default: uring, where the kernel allows it)
   WEFT_DEBUG    schedtrace=1000 prints a line about the scheduler every second
 )";
 

@@ -1,9 +1,11 @@
 // Reads small files many to a block and large ones over many blocks; no file is ever held as a whole.
+//
+// What is not in the page cache parks the task until the kernel has read it, and other tasks run meanwhile. Files are
+// opened and looked at by plain calls, relative to their directory and without following links.
 #include "read.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,7 +13,7 @@
 #include <optional>
 #include <utility>
 
-#include "common/descriptor.h"
+#include <weft/file.h>
 
 namespace textscan {
 
@@ -56,9 +58,9 @@ class reader {
     for (std::size_t at = 0; at < names.size();) {
       const char* name = names.data() + at;
       at += std::strlen(name) + 1;
-      const descriptor fd = open_file(batch.from(), name);
-      if (fd.get() < 0) continue;
-      if (!co_await read_file(fd.get(), batch.from().path, name)) co_return false;
+      weft::file opened = open_file(batch.from(), name);
+      if (!opened.is_open()) continue;
+      if (!co_await read_file(opened, batch.from().path, name)) co_return false;
     }
     co_return true;
   }
@@ -71,22 +73,22 @@ class reader {
 
  private:
   // Opens a file unless it has become something else since it was listed. A pipe must not make us wait for its writer.
-  descriptor open_file(const directory& from, const char* name) {
+  weft::file open_file(const directory& from, const char* name) {
     const int follow = from.path.empty() ? 0 : O_NOFOLLOW;
-    descriptor fd(::openat(from.fd.get(), name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | follow));
-    if (fd.get() >= 0) return fd;
+    const int fd = ::openat(from.fd.get(), name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | follow);
+    if (fd >= 0) return weft::file(fd);
     if (errno == ELOOP && follow != 0)
       ++found_.symlinks;
     else if (errno == ENXIO)
       ++found_.special_files;
     else
       found_.add_trouble(from.path + name, errno);
-    return fd;
+    return weft::file();
   }
 
-  weft::task<bool> read_file(int fd, std::string_view folder, std::string_view name) {
+  weft::task<bool> read_file(weft::file& from, std::string_view folder, std::string_view name) {
     struct stat st;
-    if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+    if (::fstat(from.fd(), &st) != 0 || !S_ISREG(st.st_mode)) {
       ++found_.special_files;
       co_return true;
     }
@@ -98,11 +100,11 @@ class reader {
     while (!last) {
       if (!co_await make_room(1)) co_return false;
       const std::span<char> room = block_->room();
-      const ssize_t got = ::read(fd, room.data(), room.size());
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) add_trouble(folder, name);
-      if (got < 0 && first) break;
-      const std::size_t bytes = got < 0 ? 0 : static_cast<std::size_t>(got);
+      const absl::StatusOr<std::size_t> got = co_await from.read_some(std::as_writable_bytes(room));
+      if (absl::IsCancelled(got.status())) co_return false;
+      if (!got.ok()) found_.add_trouble(std::string(folder).append(name), got.status());
+      if (!got.ok() && first) break;
+      const std::size_t bytes = got.value_or(0);
       if (first && !args_.binary && has_nul(room.first(bytes))) {
         ++found_.binary_files;
         break;
@@ -114,11 +116,6 @@ class reader {
       first = false;
     }
     co_return true;
-  }
-
-  void add_trouble(std::string_view folder, std::string_view name) {
-    const int error = errno;
-    found_.add_trouble(std::string(folder).append(name), error);
   }
 
   // Makes sure of a block with room for so many bytes, or of an empty one. False: asked to stop.

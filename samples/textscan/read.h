@@ -63,7 +63,7 @@ class block {
 
 /// Reads the files of every batch, and closes blocks.filled at its end.
 ///
-/// Opening and reading block the processor meanwhile, which suits files on local disks and in the page cache.
+/// Opening a file blocks the processor meanwhile; reading it parks the task.
 weft::task<> read_files(const arguments& args, circuit<file_batch> files, circuit<block> blocks,
                         weft::channel<tally> tallies);
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <string_view>
 #include <vector>
 
@@ -164,7 +163,7 @@ std::string results(const arguments& args, tally& total) {
 
 std::string troubles(const tally& total) {
   std::string text;
-  for (const trouble& t : total.troubles) text += "textscan: " + t.path + ": " + std::strerror(t.error) + "\n";
+  for (const trouble& t : total.troubles) text += "textscan: " + t.path + ": " + t.reason + "\n";
   const uint64_t unnamed = total.failed() - total.troubles.size();
   if (unnamed != 0) text += "textscan: and " + with_commas(unnamed) + " more that could not be read\n";
   return text;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -10,7 +11,17 @@ namespace textscan {
 
 void tally::add_trouble(std::string_view path, int error) {
   ++(error == ENOENT ? missing : unreadable);
-  if (troubles.size() < troubles_named_max) troubles.push_back(trouble{std::string(path), error});
+  if (troubles.size() < troubles_named_max) troubles.push_back(trouble{std::string(path), std::strerror(error)});
+}
+
+// A status of weft says "<operation> <what>: <reason>"; which file it was is known better here.
+void tally::add_trouble(std::string_view path, const absl::Status& error) {
+  ++(absl::IsNotFound(error) ? missing : unreadable);
+  if (troubles.size() >= troubles_named_max) return;
+  const std::string_view text = error.message();
+  const std::size_t colon = text.rfind(": ");
+  troubles.push_back(
+      trouble{std::string(path), std::string(colon == std::string_view::npos ? text : text.substr(colon + 2))});
 }
 
 void tally::add(tally&& other) {

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
+
 #include "word_table.h"
 
 namespace textscan {
@@ -20,7 +22,7 @@ struct match {
 /// Something that could not be read, and why.
 struct trouble {
   std::string path;
-  int error = 0;  // an errno
+  std::string reason;
 };
 
 /// Sums, and the few things that are reported by name. Movable; one task owns it at a time.
@@ -49,7 +51,8 @@ struct tally {
 
   [[nodiscard]] uint64_t failed() const noexcept { return missing + unreadable; }
 
-  void add_trouble(std::string_view path, int error);
+  void add_trouble(std::string_view path, int error);                 // an errno
+  void add_trouble(std::string_view path, const absl::Status& error);  // what weft said of it
   void add(tally&& other);
 };
 

@@ -14,9 +14,11 @@
 #include <cstring>
 #include <functional>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
+#include <weft/file.h>
 #include <weft/join_handle.h>
 #include <weft/this_task.h>
 
@@ -85,20 +87,20 @@ class walker {
 
   // Reads a list of paths piece by piece, so that it may be of any length and come from a pipe.
   weft::task<> visit_list(scratch& mine, const std::string& list) {
-    const descriptor opened(list == "-" ? ::dup(STDIN_FILENO) : ::open(list.c_str(), O_RDONLY | O_CLOEXEC));
+    weft::file opened(list == "-" ? ::dup(STDIN_FILENO) : ::open(list.c_str(), O_RDONLY | O_CLOEXEC));
     const std::string name = list == "-" ? "standard input" : list;
-    if (opened.get() < 0) {
+    if (!opened.is_open()) {
       mine.found.add_trouble(name, errno);
       co_return;
     }
     std::string path;
     std::vector<char> piece(32 * 1024);  // not the scratch's: walking a listed directory needs that
     for (;;) {
-      const ssize_t got = ::read(opened.get(), piece.data(), piece.size());
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) mine.found.add_trouble(name, errno);
-      if (got <= 0) break;
-      for (const char* at = piece.data(); at != piece.data() + got; ++at) {
+      const absl::StatusOr<std::size_t> got = co_await opened.read_some(std::as_writable_bytes(std::span(piece)));
+      if (absl::IsCancelled(got.status())) break;
+      if (!got.ok()) mine.found.add_trouble(name, got.status());
+      if (got.value_or(0) == 0) break;
+      for (const char* at = piece.data(); at != piece.data() + *got; ++at) {
         if (*at != args_.separator) {
           if (path.size() < list_path_bytes_max) path.push_back(*at);
           continue;

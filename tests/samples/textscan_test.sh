@@ -258,6 +258,23 @@ case_text_longer_than_a_block() {
   expect_out "file:2"
 }
 
+# With a ring and without one, files and a list that comes through a pipe are read alike.
+case_both_back_ends_read_the_same() {
+  make_tree
+  seq 1 300000 >tree/numbers
+  local io
+  for io in uring epoll; do
+    WEFT_IO=$io run 0 --lines tree
+    expect_out "$(find tree -type f -exec grep -c '' {} \; | awk '{ n += $1 } END { print n }')"
+    local status=0
+    find tree -type f | WEFT_IO=$io timeout 60 "$textscan" -q --files-from - --lines >"$out.piped" || status=$?
+    ((status == 0)) || fail "status $status"
+    cmp -s "$out" "$out.piped" || fail "a list through a pipe gives $(<"$out.piped")"
+    WEFT_IO=$io run 0 --lines /proc/filesystems
+    expect_out "$(wc -l </proc/filesystems)"
+  done
+}
+
 # Files larger than the default block.
 case_large_files() {
   mkdir tree

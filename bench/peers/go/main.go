@@ -12,7 +12,7 @@
 //
 //	readmetrics metrics.Read of every metric into the same samples, ns per read
 //
-// and, in sync.go and pool.go, the workloads of select, streams, locks, timers and pools.
+// and, in sync.go, pool.go and file.go, the workloads of select, streams, locks, timers, pools and files.
 //
 // THREADS sets GOMAXPROCS. The garbage collector runs with its defaults.
 //

@@ -29,7 +29,7 @@ class [[nodiscard]] io_awaiter {
     return transfer_to(park_io(op_, &on_, leaf, where_));
   }
   Result await_resume() {
-    int32_t result = op_.result;
+    int32_t result = op_.outcome();
     if (on_.remove(op_) && result < 0) result = io_closed_result;
     return Finish(on_, result);
   }

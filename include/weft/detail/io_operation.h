@@ -27,9 +27,10 @@ struct io_readiness;
 struct io_operation : waiter, blocking_job {
   explicit io_operation(const io_request& r, bool file = false) noexcept : request(r), of_file(file) {}
 
-  const io_request request;
+  io_request request;
   const bool of_file;  ///< of a regular file or a path: it may take the disk's time, and no poll says when it would not
   int32_t result = -125;   ///< what the system call would have returned, or -errno; -ECANCELED (125): asked to stop
+  uint32_t read_before = 0;  ///< bytes that were in the page cache; the request is for those behind them
   bool under_way = false;  ///< the kernel has it
   bool cancel_asked = false;
   bool cancel_queued = false;
@@ -38,6 +39,9 @@ struct io_operation : waiter, blocking_job {
   io_operation* next_cancel;        ///< in the engine's list of those to be cancelled
   io_readiness* ready = nullptr;    ///< as an arm of a select: what waits in its place
   io_operation *on_next, *on_prev;  ///< the operations on the same descriptor
+
+  /// The result of the whole.
+  int32_t outcome() const noexcept { return result < 0 ? result : result + static_cast<int32_t>(read_before); }
 };
 
 /// A read without a buffer: it gets one when something has come.

@@ -1,0 +1,179 @@
+// Files: what is read from the page cache, what comes partly from the disk, and operations whose task has left.
+//
+// The disk is the system of these tests: it can say that nothing is cached, or only the beginning of a read, and it can
+// hold back what was read.
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "os/system.h"
+#include "support/io_test.h"
+
+namespace weft {
+namespace {
+
+using test::text_of;
+
+// Completions stay here while the disk holds them.
+class holding_port final : public os::io_port {
+ public:
+  holding_port(std::unique_ptr<os::io_port> inner, std::atomic<bool>& hold) noexcept
+      : inner_(std::move(inner)), hold_(hold) {}
+
+  void start(const detail::io_request& request, uint64_t tag) noexcept override { inner_->start(request, tag); }
+  void cancel(uint64_t tag) noexcept override { inner_->cancel(tag); }
+  void cancel_all() noexcept override {
+    hold_ = false;
+    inner_->cancel_all();
+  }
+  void flush() noexcept override { inner_->flush(); }
+  std::size_t take(std::span<os::io_completion> out) noexcept override { return hold_ ? 0 : inner_->take(out); }
+  void wait(int64_t timeout_ns) noexcept override { inner_->wait(timeout_ns); }
+  void wake() noexcept override { inner_->wake(); }
+  int poll_fd() const noexcept override { return inner_->poll_fd(); }
+  bool does_files() const noexcept override { return inner_->does_files(); }
+
+ private:
+  const std::unique_ptr<os::io_port> inner_;
+  std::atomic<bool>& hold_;
+};
+
+class slow_disk final : public os::system {
+ public:
+  absl::StatusOr<std::unique_ptr<os::io_port>> open_uring(os::uring_mode mode, uint32_t entries) noexcept override {
+    auto made = system::open_uring(mode, entries);
+    if (!made.ok()) return made;
+    return std::make_unique<holding_port>(*std::move(made), hold);
+  }
+  int32_t do_now(const detail::io_request& request) noexcept override {
+    if (request.op == detail::io_op::read) test::eventually([&] { return !hold; });
+    return system::do_now(request);
+  }
+  int32_t do_from_cache(const detail::io_request& request, uint32_t& partly) noexcept override {
+    partly = 0;
+    if (request.op != detail::io_op::read || request.length <= cached) return -EAGAIN;
+    detail::io_request some = request;
+    some.length = cached;
+    if (cached != 0) partly = static_cast<uint32_t>(system::do_now(some));
+    return -EAGAIN;
+  }
+  int duplicate(int fd) noexcept override {
+    ++duplicates;
+    return system::duplicate(fd);
+  }
+  void close_fd(int fd) noexcept override {
+    ++closed;
+    system::close_fd(fd);
+  }
+
+  std::atomic<bool> hold{false};
+  uint32_t cached = 0;  // so many bytes of each read
+  std::atomic<int> duplicates{0};
+  std::atomic<int> closed{0};
+};
+
+class FileTest : public ::testing::TestWithParam<io_backend> {
+ protected:
+  FileTest() {
+    char name[] = "/tmp/weft_file_test_XXXXXX";
+    const int fd = ::mkstemp(name);
+    path_ = name;
+    EXPECT_EQ(::write(fd, content.data(), content.size()), static_cast<ssize_t>(content.size()));
+    ::close(fd);
+    options opts;
+    opts.io = GetParam();
+    os::seams seams = os::seams::real();
+    seams.sys = &disk;
+    rt = *runtime_access::create(opts, seams, detail::drive::host);
+  }
+  ~FileTest() override { ::unlink(path_.c_str()); }
+
+  // The pool's threads are not the test's.
+  void settle_until(const std::function<bool()>& condition) {
+    test::eventually([&] {
+      test::settle(*rt);
+      return condition();
+    });
+  }
+
+  const std::string content = "0123456789abcdefghij";
+  std::string path_;
+  slow_disk disk;
+  std::unique_ptr<runtime> rt;
+};
+INSTANTIATE_TEST_SUITE_P(On, FileTest, ::testing::Values(io_backend::uring, io_backend::epoll),
+                         [](const auto& info) { return info.param == io_backend::uring ? "Uring" : "Epoll"; });
+
+TEST_P(FileTest, AReadThatIsPartlyCachedIsPutTogether) {
+  disk.cached = 7;
+  rt->run([&]() -> task<> {
+    absl::StatusOr<file> f = co_await file::open(path_);
+    std::array<std::byte, 64> buffer;
+    absl::StatusOr<std::size_t> n = co_await f->read_at(buffer, 2);
+    EXPECT_EQ(text_of(std::span(buffer).first(*n)), content.substr(2));
+    EXPECT_EQ(*(co_await read_file(path_)), content);
+    EXPECT_EQ((co_await read_file(path_, 19)).status().code(), absl::StatusCode::kResourceExhausted);
+  });
+}
+
+TEST_P(FileTest, AnOwnedBufferComesBackWithWhatWasRead) {
+  rt->run([&]() -> task<> {
+    absl::StatusOr<file> f = co_await file::open(path_, open_mode::read | open_mode::write);
+    absl::StatusOr<std::vector<std::byte>> read = co_await f->read_owned_at(std::vector<std::byte>(8), 5);
+    EXPECT_EQ(text_of(*read), "56789abc");
+    read = co_await f->read_owned_at(*std::move(read), 15);
+    EXPECT_EQ(text_of(*read), "fghij");
+    EXPECT_EQ(*(co_await f->write_owned_at(*std::move(read), 0)), 5u);
+    EXPECT_EQ(*(co_await read_file(path_)), "fghij" + content.substr(5));
+    f->close();
+    EXPECT_EQ((co_await f->read_owned_at(std::vector<std::byte>(8), 5)).status().code(),
+              absl::StatusCode::kFailedPrecondition);
+  });
+  EXPECT_EQ(disk.duplicates, 3);
+}
+
+task<absl::Status> read_and_leave(file f) {
+  const absl::StatusOr<std::vector<std::byte>> read = co_await f.read_owned_at(std::vector<std::byte>(1000), 0);
+  co_return read.status();
+}
+
+// The task, its file and its frame are gone while the disk still holds the bytes.
+TEST_P(FileTest, AStoppedTaskLeavesItsOwnedReadAtOnce) {
+  absl::StatusOr<file> f = rt->run(file::open, path_, open_mode::read);
+  disk.hold = true;
+  join_handle<absl::Status> reader = rt->spawn(read_and_leave, *std::move(f));
+  settle_until([&] { return disk.duplicates == 1; });
+  const int before = disk.closed;
+  reader.request_stop();
+  settle_until([&] { return reader.done(); });
+  EXPECT_EQ(reader.get().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(disk.closed, before + 1);  // the file; its duplicate is in use
+  disk.hold = false;
+  settle_until([&] { return rt->tasks().empty(); });
+  EXPECT_EQ(disk.closed, before + 2);
+}
+
+TEST_P(FileTest, ShutdownWaitsForReadsWhoseTasksHaveLeft) {
+  if (GetParam() == io_backend::epoll) return;  // a call in the pool is waited for, and cannot be cancelled
+  absl::StatusOr<file> f = rt->run(file::open, path_, open_mode::read);
+  disk.hold = true;
+  join_handle<absl::Status> reader = rt->spawn(read_and_leave, *std::move(f));
+  settle_until([&] { return disk.duplicates == 1; });
+  reader.request_stop();
+  settle_until([&] { return reader.done(); });
+  EXPECT_EQ(reader.get().code(), absl::StatusCode::kCancelled);
+  // The port lets go only when everything is cancelled, after the deadline; until then the buffer must stay.
+  EXPECT_EQ(rt->shutdown(std::chrono::milliseconds(1)).stragglers.size(), 1u);
+  rt.reset();
+  EXPECT_FALSE(disk.hold);
+}
+
+}  // namespace
+}  // namespace weft

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iterator>
+#include <string>
 #include <utility>
 
 namespace textscan {
@@ -18,10 +19,9 @@ void tally::add_trouble(std::string_view path, int error) {
 void tally::add_trouble(std::string_view path, const absl::Status& error) {
   ++(absl::IsNotFound(error) ? missing : unreadable);
   if (troubles.size() >= troubles_named_max) return;
-  const std::string_view text = error.message();
+  const std::string text(error.message());
   const std::size_t colon = text.rfind(": ");
-  troubles.push_back(
-      trouble{std::string(path), std::string(colon == std::string_view::npos ? text : text.substr(colon + 2))});
+  troubles.push_back(trouble{std::string(path), colon == std::string::npos ? text : text.substr(colon + 2)});
 }
 
 void tally::add(tally&& other) {

@@ -71,6 +71,7 @@ class model {
 
  private:
   std::memory_order load_order() const noexcept {
+    // seq_cst: I2 and I5; acquire in a mutant.
     return mutated_.ordered ? std::memory_order_seq_cst : std::memory_order_acquire;
   }
 
@@ -112,6 +113,7 @@ class model {
   }
 
   void sleep() {
+    // seq_cst: I1 and I3; release in a mutant.
     const std::memory_order order = mutated_.ordered ? std::memory_order_seq_cst : std::memory_order_release;
     bool asleep = false;
     if (!mutated_.announces_first) asleep = word_.load(load_order()) == 0;

@@ -16,20 +16,25 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "os/system.h"
+#include "support/fault_port.h"
 
 namespace weft::test {
 
-/// The calls that can be counted; the first four can be made to fail.
+/// The calls that can be counted; the first seven can be made to fail.
 enum class call {
   map,
   start_thread,
   create_event_fd,
+  open_uring,
+  open_epoll,
+  add_to_wait_set,
   register_membarrier,
   unmap,
   release,
@@ -85,7 +90,6 @@ class fault_system final : public os::system {
     below_.release(address, bytes);
   }
 
-
   absl::Status start_thread(os::thread& out, void (*entry)(void*), void* argument, const char* name) noexcept override {
     if (fails(call::start_thread)) return injected("start_thread");
     return below_.start_thread(out, entry, argument, name);
@@ -115,6 +119,21 @@ class fault_system final : public os::system {
     absl::StatusOr<int> fd = below_.create_event_fd();
     if (fd.ok()) ++open_fds_;
     return fd;
+  }
+
+  /// Ports that are opened do this wrong, see fault_port.h.
+  io_faults io;
+
+  absl::StatusOr<std::unique_ptr<os::io_port>> open_uring(os::uring_mode mode, uint32_t entries) noexcept override {
+    if (fails(call::open_uring)) return injected("io_uring_setup");
+    return faulty(os::system::open_uring(mode, io.ring_entries != 0 ? io.ring_entries : entries));
+  }
+  absl::StatusOr<std::unique_ptr<os::io_port>> open_epoll() noexcept override {
+    if (fails(call::open_epoll)) return injected("epoll_create1");
+    return faulty(os::system::open_epoll());
+  }
+  bool add_to_wait_set(int set, int fd) noexcept override {
+    return !fails(call::add_to_wait_set) && below_.add_to_wait_set(set, fd);
   }
 
   void signal_event_fd(int fd) noexcept override {
@@ -152,6 +171,11 @@ class fault_system final : public os::system {
 
   static absl::Status injected(const char* what) {
     return absl::ResourceExhaustedError(std::string(what) + ": failure injected by a test");
+  }
+
+  absl::StatusOr<std::unique_ptr<os::io_port>> faulty(absl::StatusOr<std::unique_ptr<os::io_port>> port) {
+    if (!port.ok()) return port;
+    return std::make_unique<fault_port>(*std::move(port), io);
   }
 
   ledger& of(call kind) noexcept { return ledgers_[static_cast<size_t>(kind)]; }

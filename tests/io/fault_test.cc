@@ -1,0 +1,258 @@
+// The kernel says no: each request in turn fails with each error that kernels give, transfers are short, rings are tiny
+// or refused. Whatever fails, nothing crashes, hangs or leaks, and what succeeds is right.
+#include <array>
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include "io/figures.h"
+#include "support/descriptors.h"
+#include "support/fault_system.h"
+#include "support/io_test.h"
+
+namespace weft {
+namespace {
+
+using namespace std::chrono_literals;
+using test::bytes_of;
+using test::call;
+
+std::unique_ptr<runtime> make(test::fault_system& sys, io_backend backend, int processors) {
+  options opts;
+  opts.io = backend;
+  opts.processors = processors;
+  os::seams seams = test::seeded_seams();
+  seams.sys = &sys;
+  absl::StatusOr<std::unique_ptr<runtime>> rt =
+      runtime_access::create(opts, seams, processors == 0 ? detail::drive::host : detail::drive::threads);
+  EXPECT_TRUE(rt.ok()) << rt.status();
+  return rt.ok() ? *std::move(rt) : nullptr;
+}
+
+task<> serve_one(tcp_stream s) {
+  std::array<std::byte, 64> buffer;
+  for (;;) {
+    absl::StatusOr<std::size_t> n = co_await s.read_some(buffer);
+    if (!n.ok() || *n == 0) co_return;
+    const absl::Status written = co_await s.write_all(std::span(buffer).first(*n));
+    if (!written.ok()) co_return;
+  }
+}
+
+task<> serve(tcp_listener& on) {
+  task_group group;
+  for (int failures = 0;;) {
+    absl::StatusOr<tcp_stream> s = co_await on.accept();
+    if (s.ok()) {
+      (void)co_await group.go(serve_one, *std::move(s));
+    } else if (this_task::stop_requested() || ++failures > 3) {
+      break;
+    }
+  }
+  co_await group.wait();
+}
+
+task<absl::Status> talk(socket_address to) {
+  absl::StatusOr<tcp_stream> s = co_await tcp_stream::connect(to);
+  if (!s.ok()) co_return s.status();
+  for (int i = 0; i < 3; ++i) {
+    const std::string text = "message " + std::to_string(i);
+    if (absl::Status w = co_await s->write_all(text); !w.ok()) co_return w;
+    std::array<std::byte, 9> answer;
+    if (absl::Status r = co_await s->read_exactly(answer); !r.ok()) co_return r;
+    EXPECT_EQ(test::text_of(answer), text);
+  }
+  // And as an arm.
+  if (absl::Status w = co_await s->write_all("x"); !w.ok()) co_return w;
+  std::array<std::byte, 1> answer;
+  absl::StatusOr<std::size_t> n = co_await within(1h, s->read_some(answer));
+  co_return n.status();
+}
+
+// Three clients of an echo server; the first error that one of them had.
+task<absl::Status> conversation() {
+  absl::StatusOr<tcp_listener> l = tcp_listener::bind(socket_address::loopback(0));
+  if (!l.ok()) co_return l.status();
+  join_handle<void> server = spawn(serve, std::ref(*l));
+  std::vector<join_handle<absl::Status>> clients;
+  for (int i = 0; i < 3; ++i) clients.push_back(spawn(talk, l->local_address()));
+  absl::Status first;
+  for (join_handle<absl::Status>& c : clients) first.Update(co_await c);
+  server.request_stop();
+  co_await server;
+  co_return first;
+}
+
+class FaultTest : public ::testing::TestWithParam<std::tuple<io_backend, int>> {
+ protected:
+  static io_backend backend() { return std::get<0>(GetParam()); }
+  static int processors() { return std::get<1>(GetParam()); }
+
+  /// Fails the first request, then the second, ..., until a conversation has fewer.
+  template <class Check>
+  static void fail_each(int error, const Check& check) {
+    const std::ptrdiff_t before = test::open_descriptors();
+    for (int64_t n = 1;; ++n) {
+      test::fault_system sys;
+      sys.io.error = error;
+      sys.io.fail_nth = n;
+      {
+        std::unique_ptr<runtime> rt = make(sys, backend(), processors());
+        ASSERT_NE(rt, nullptr);
+        check(rt->run(conversation), n);
+        EXPECT_TRUE(rt->shutdown(10s).clean());
+      }
+      EXPECT_EQ(test::open_descriptors(), before) << "request " << n;
+      if (sys.io.failed == 0 && sys.io.started < n) break;
+    }
+  }
+};
+INSTANTIATE_TEST_SUITE_P(On, FaultTest,
+                         ::testing::Combine(::testing::Values(io_backend::uring, io_backend::epoll),
+                                            ::testing::Values(0, 2)),
+                         test::io_test_name);
+
+TEST_P(FaultTest, AnInterruptedRequestIsNotSeen) {
+  fail_each(EINTR, [](const absl::Status& s, int64_t n) { EXPECT_TRUE(s.ok()) << n << ": " << s; });
+}
+
+TEST_P(FaultTest, ARequestThatWouldBlockIsNotSeen) {
+  fail_each(EAGAIN, [](const absl::Status& s, int64_t n) { EXPECT_TRUE(s.ok()) << n << ": " << s; });
+}
+
+TEST_P(FaultTest, ARequestThatNobodyCancelledIsNotSeen) {
+  fail_each(ECANCELED, [](const absl::Status& s, int64_t n) { EXPECT_TRUE(s.ok()) << n << ": " << s; });
+}
+
+TEST_P(FaultTest, EveryOtherErrorEndsItsOperationAndNothingElse) {
+  for (const int error : {EMFILE, ENOBUFS, ENOMEM, ECONNRESET, EPIPE, EIO})
+    fail_each(error, [=](const absl::Status& s, int64_t n) {
+      // It is its own error that is reported, or what it did to the other end of its connection.
+      const bool other_end =
+          s.code() == absl::StatusCode::kOutOfRange || s.message().find("reset") != std::string::npos;
+      EXPECT_TRUE(s.ok() || other_end || s.code() == absl::ErrnoToStatusCode(error)) << error << ", " << n << ": " << s;
+    });
+}
+
+TEST_P(FaultTest, ShortTransfersLoseNothing) {
+  test::fault_system sys;
+  sys.io.short_transfers = true;
+  std::unique_ptr<runtime> rt = make(sys, backend(), processors());
+  EXPECT_TRUE(rt->run(conversation).ok());
+}
+
+TEST_P(FaultTest, ARingWithoutPlaceLosesNothing) {
+  test::fault_system sys;
+  sys.io.ring_entries = 1;
+  std::unique_ptr<runtime> rt = make(sys, backend(), processors());
+  std::vector<std::pair<unix_stream, unix_stream>> pairs;
+  for (int i = 0; i < 100; ++i) pairs.push_back(*unix_stream::pair());
+  const auto read_two = [](unix_stream& on) -> task<int> {
+    std::array<std::byte, 1> buffer;
+    int good = 0;
+    for (int i = 0; i < 2; ++i) {
+      absl::StatusOr<std::size_t> n = co_await on.read_some(buffer);
+      good += n.ok() && *n == 1 ? 1 : 0;
+    }
+    co_return good;
+  };
+  std::vector<join_handle<int>> reading;
+  for (auto& p : pairs) reading.push_back(rt->spawn(read_two, std::ref(p.first)));
+  for (int round = 0; round < 2; ++round)
+    rt->run(
+        [](std::vector<std::pair<unix_stream, unix_stream>>& all) -> task<> {
+          for (auto& p : all) {
+            const absl::Status written = co_await p.second.write_all("x");
+            EXPECT_TRUE(written.ok()) << written;
+          }
+        },
+        std::ref(pairs));
+  for (join_handle<int>& h : reading) EXPECT_EQ(h.get(), 2);
+  const detail::io_figures figures = detail::io_figures_of(runtime_access::sched(*rt));
+  EXPECT_EQ(figures.under_way, 0u);
+  EXPECT_GE(figures.completions, 400u);
+}
+
+TEST_P(FaultTest, ARingThatIsRefusedIsStoodInForAndTheReasonIsKept) {
+  const std::ptrdiff_t before = test::open_descriptors();
+  for (int64_t refused = 1; refused <= 4; ++refused) {
+    test::fault_system sys;
+    std::unique_ptr<runtime> rt = make(sys, backend(), processors());
+    if (refused < 4)
+      sys.fail_nth(call::open_uring, refused);
+    else
+      sys.fail_from(call::open_uring);
+    EXPECT_TRUE(rt->run(conversation).ok());
+    const auto in_use = detail::io_backends_of(runtime_access::sched(*rt));
+    ASSERT_FALSE(in_use.empty());
+    for (const detail::io_backend_in_use& io : in_use) {
+      EXPECT_NE(rt->dump().find("I/O of processor " + std::to_string(io.processor) + ": " + io.description),
+                std::string::npos);
+      if (backend() == io_backend::epoll)
+        EXPECT_EQ(io.description, "epoll (asked for)");
+      else if (refused == 4)
+        EXPECT_THAT(io.description, ::testing::AllOf(::testing::StartsWith("epoll ("),
+                                                     ::testing::HasSubstr("plain: io_uring_setup: failure injected")));
+      else
+        EXPECT_THAT(io.description, ::testing::StartsWith("io_uring, "));
+    }
+  }
+  EXPECT_EQ(test::open_descriptors(), before);
+}
+
+TEST_P(FaultTest, WithoutAnyBackEndOperationsFailAndTheRuntimeGoesOn) {
+  const std::ptrdiff_t before = test::open_descriptors();
+  {
+    test::fault_system sys;
+    std::unique_ptr<runtime> rt = make(sys, backend(), processors());
+    sys.fail_from(call::open_uring);
+    sys.fail_from(call::open_epoll);
+    EXPECT_EQ(rt->run(conversation).code(), absl::StatusCode::kResourceExhausted);
+    sys.succeed(call::open_epoll);
+    EXPECT_TRUE(rt->run(conversation).ok());
+  }
+  EXPECT_EQ(test::open_descriptors(), before);
+}
+
+TEST_P(FaultTest, AnEventDescriptorThatIsRefusedIsNoReasonToFail) {
+  const std::ptrdiff_t before = test::open_descriptors();
+  for (int64_t n = 1; n <= 4; ++n) {
+    test::fault_system sys;
+    std::unique_ptr<runtime> rt = make(sys, backend(), processors());
+    sys.fail_nth(call::create_event_fd, n);
+    const absl::Status s = rt->run(conversation);
+    EXPECT_TRUE(s.ok() || s.code() == absl::StatusCode::kResourceExhausted) << n << ": " << s;
+    if (backend() == io_backend::uring) EXPECT_TRUE(s.ok()) << n << ": " << s;
+  }
+  EXPECT_EQ(test::open_descriptors(), before);
+}
+
+TEST_P(FaultTest, AHostThatWouldNotBeToldIsAnError) {
+  if (processors() != 0) GTEST_SKIP() << "there is no host";
+  test::fault_system sys;
+  std::unique_ptr<runtime> rt = make(sys, backend(), processors());
+  sys.fail_nth(call::add_to_wait_set, 1);
+  EXPECT_EQ(rt->run([]() -> task<absl::Status> {
+                auto both = unix_stream::pair();
+                std::array<std::byte, 1> buffer;
+                absl::StatusOr<std::size_t> n = co_await both->first.read_some(buffer);
+                co_return n.status();
+              }).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(rt->run(conversation).ok());
+}
+
+TEST_P(FaultTest, FilesAreReadWithoutAThreadForThem) {
+  test::fault_system sys;
+  std::unique_ptr<runtime> rt = make(sys, backend(), processors());
+  sys.fail_from(call::start_thread);
+  EXPECT_TRUE(rt->run([]() -> task<bool> {
+    absl::StatusOr<std::string> text = co_await read_file("/proc/self/status");
+    co_return text.ok() && !text->empty();
+  }));
+}
+
+}  // namespace
+}  // namespace weft

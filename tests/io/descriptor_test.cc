@@ -167,9 +167,9 @@ TEST_P(DescriptorTest, AForeignDescriptorIsWaitedForAndLeftOpen) {
   ::close(ends[1]);
 }
 
-// Sends a signal to this process. The runtime's threads block signals, so the main thread gets it, which waits in a futex
-// call. ThreadSanitizer does not know that call, and holds the handler back until it ends. So there a thread that lets
-// signals through sends it to itself: then the handler runs at once.
+// Sends a signal to this process. The runtime's threads block signals, so the main thread gets it, which waits in a
+// futex call. ThreadSanitizer does not know that call, and holds the handler back until it ends. So there a thread that
+// lets signals through sends it to itself: then the handler runs at once.
 void send_to_process(int signal) {
   if (!WEFT_TSAN) {
     ::kill(::getpid(), signal);

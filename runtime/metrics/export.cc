@@ -127,6 +127,8 @@ class page {
     sample(count, "_count");
   }
 
+  bool is_openmetrics() const noexcept { return open_; }
+
   std::string finish() {
     if (open_) text_ += "# EOF\n";
     return std::move(text_);
@@ -253,6 +255,11 @@ void write_older_names(page& to, const snapshot& s) {
     to.sample(cycles->as_uint64(), "_count");
   }
   for (const older_name& old : older_names) {
+    // OpenMetrics' family would have the name of a gauge.
+    const auto is_stem = [&](const older_name& o) {
+      return o.name.size() + 6 == old.name.size() && old.name.starts_with(o.name);
+    };
+    if (to.is_openmetrics() && old.cumulative && std::ranges::any_of(older_names, is_stem)) continue;
     uint64_t sum = 0;
     const bool known = std::ranges::all_of(old.sources, [&](std::string_view source) {
       const value* v = source.empty() ? nullptr : s.find(source);

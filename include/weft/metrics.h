@@ -23,6 +23,7 @@ enum class value_kind : uint8_t {
   float64,
   histogram,
   per_processor,  ///< a uint64 for each processor
+  per_pool,       ///< a uint64 for each name of a pool
 };
 
 /// One metric that read() knows.
@@ -40,6 +41,12 @@ struct histogram {
   std::optional<double> sum{};      ///< of the values, where it is known
 };
 
+/// What each pool did: values[i] is that of all pools named names[i]. The names are in order, each once.
+struct pool_values {
+  std::span<const std::string> names;
+  std::span<const uint64_t> values;
+};
+
 /// A metric's value. The accessors abort when the kind is another.
 class value {
  public:
@@ -49,12 +56,16 @@ class value {
   explicit value(std::shared_ptr<const histogram> v) noexcept
       : kind_(value_kind::histogram), histogram_(std::move(v)) {}
   explicit value(std::vector<uint64_t> v) noexcept : kind_(value_kind::per_processor), list_(std::move(v)) {}
+  /// For each of the names, which are in order, one value.
+  value(std::shared_ptr<const std::vector<std::string>> names, std::vector<uint64_t> v) noexcept
+      : kind_(value_kind::per_pool), list_(std::move(v)), names_(std::move(names)) {}
 
   value_kind kind() const noexcept { return kind_; }
   uint64_t as_uint64() const noexcept;
   double as_float64() const noexcept;
   const histogram& as_histogram() const noexcept;
   std::span<const uint64_t> as_per_processor() const noexcept;  ///< the i-th is processor i's
+  pool_values as_per_pool() const noexcept;
 
  private:
   friend class writer;
@@ -63,6 +74,7 @@ class value {
   double float_ = 0;
   std::shared_ptr<const histogram> histogram_;
   std::vector<uint64_t> list_;
+  std::shared_ptr<const std::vector<std::string>> names_;
 };
 
 /// A name to read, and the value once read.

@@ -490,13 +490,9 @@ void block_heap::read_depots(heap_figures& out) noexcept {
   for (std::size_t kind = 0; kind < block_kinds; ++kind) {
     kind_figures& k = out.kinds[kind];
     for (std::size_t c = 0; c < class_count; ++c) {
-      const size_figures& size = k.by_size[c];
+      size_figures& size = k.by_size[c];
       const depot& d = depots_[kind * class_count + c];
       const uint64_t bytes = class_bytes(c);
-      k.all.allocs += size.allocs;
-      k.all.frees += size.frees;
-      k.allocated_bytes += size.allocs * bytes;
-      k.freed_bytes += size.frees * bytes;
       if (d.slabs == 0) continue;
       const slab_shape shape = shape_of(static_cast<block_kind>(kind), c);
       const uint64_t region = shape.units * slab_bytes;
@@ -504,6 +500,12 @@ void block_heap::read_depots(heap_figures& out) noexcept {
       const uint64_t outside = present * shape.count - d.free_blocks - d.fresh_blocks;
       // Blocks moved between the counts and now: what is not in use is cached.
       const uint64_t in_use = std::min(size.allocs - size.frees, outside);
+      // Such as came back since the frees were counted: later counts have them, too.
+      size.frees = size.allocs - in_use;
+      k.all.allocs += size.allocs;
+      k.all.frees += size.frees;
+      k.allocated_bytes += size.allocs * bytes;
+      k.freed_bytes += size.frees * bytes;
       k.in_use_bytes += in_use * bytes;
       k.cached_bytes += (outside - in_use) * bytes;
       k.free_bytes += d.free_blocks * bytes;

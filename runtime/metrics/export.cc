@@ -127,6 +127,8 @@ class page {
     sample(count, "_count");
   }
 
+  bool is_openmetrics() const noexcept { return open_; }
+
   std::string finish() {
     if (open_) text_ += "# EOF\n";
     return std::move(text_);
@@ -138,7 +140,22 @@ class page {
   std::string text_;
 };
 
+/// Names of pools are the program's.
+std::string escape_label(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') escaped += '\\';
+    if (c == '\n')
+      escaped += "\\n";
+    else
+      escaped += c;
+  }
+  return escaped;
+}
+
 void write(page& to, const description& d, const value& v, bool go_names) {
+  // A family without samples says nothing.
+  if (v.kind() == value_kind::per_pool && v.as_per_pool().names.empty()) return;
   const bool go = go_names && !is_weft_only(d.name);
   const std::string name = prometheus_name(d, go_names);
   const std::string help = std::string(d.text) + " Sourced from " + std::string(d.name) + ".";
@@ -151,6 +168,11 @@ void write(page& to, const description& d, const value& v, bool go_names) {
     case value_kind::per_processor: {
       std::size_t i = 0;
       for (const uint64_t each : v.as_per_processor()) to.sample(each, {}, "processor", std::to_string(i++));
+      break;
+    }
+    case value_kind::per_pool: {
+      const auto [names, values] = v.as_per_pool();
+      for (std::size_t i = 0; i < names.size(); ++i) to.sample(values[i], {}, "pool", escape_label(names[i]));
       break;
     }
   }
@@ -194,18 +216,14 @@ constexpr std::array older_names{
     older_name{"go_memstats_heap_objects", "Live objects.", false, {"/gc/heap/objects:objects"}},
     older_name{
         "go_memstats_stack_inuse_bytes", "Bytes of coroutine stacks.", false, {"/memory/classes/heap/stacks:bytes"}},
-    older_name{"go_memstats_stack_sys_bytes",
-               "Bytes of coroutine stacks and of threads' stacks.",
-               false,
-               {"/memory/classes/heap/stacks:bytes", "/memory/classes/os-stacks:bytes"}},
+    older_name{
+        "go_memstats_stack_sys_bytes", "Bytes of coroutine stacks.", false, {"/memory/classes/heap/stacks:bytes"}},
     older_name{"go_memstats_mspan_inuse_bytes",
                "Bytes of slab headers in use.",
                false,
                {"/memory/classes/metadata/mspan/inuse:bytes"}},
-    older_name{"go_memstats_mspan_sys_bytes",
-               "Bytes of slab headers.",
-               false,
-               {"/memory/classes/metadata/mspan/inuse:bytes", "/memory/classes/metadata/mspan/free:bytes"}},
+    older_name{
+        "go_memstats_mspan_sys_bytes", "Bytes of slab headers.", false, {"/memory/classes/metadata/mspan/inuse:bytes"}},
     older_name{"go_memstats_mcache_inuse_bytes",
                "Bytes of processors' caches in use.",
                false,
@@ -213,7 +231,7 @@ constexpr std::array older_names{
     older_name{"go_memstats_mcache_sys_bytes",
                "Bytes of processors' caches.",
                false,
-               {"/memory/classes/metadata/mcache/inuse:bytes", "/memory/classes/metadata/mcache/free:bytes"}},
+               {"/memory/classes/metadata/mcache/inuse:bytes"}},
     older_name{"go_memstats_buck_hash_sys_bytes",
                "Bytes of profiling tables.",
                false,
@@ -237,6 +255,11 @@ void write_older_names(page& to, const snapshot& s) {
     to.sample(cycles->as_uint64(), "_count");
   }
   for (const older_name& old : older_names) {
+    // OpenMetrics' family would have the name of a gauge.
+    const auto is_stem = [&](const older_name& o) {
+      return o.name.size() + 6 == old.name.size() && old.name.starts_with(o.name);
+    };
+    if (to.is_openmetrics() && old.cumulative && std::ranges::any_of(older_names, is_stem)) continue;
     uint64_t sum = 0;
     const bool known = std::ranges::all_of(old.sources, [&](std::string_view source) {
       const value* v = source.empty() ? nullptr : s.find(source);
@@ -289,6 +312,31 @@ void append_json(std::string& to, std::span<const uint64_t> list) {
   to += ']';
 }
 
+void append_json(std::string& to, std::string_view text) {
+  to += '"';
+  for (const char c : text) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    const auto code = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') to += '\\';
+    if (code < 0x20)
+      to.append("\\u00").append({digits[code / 16], digits[code % 16]});
+    else
+      to += c;
+  }
+  to += '"';
+}
+
+void append_json(std::string& to, const pool_values& pools) {
+  to += '{';
+  for (std::size_t i = 0; i < pools.names.size(); ++i) {
+    if (i != 0) to += ", ";
+    append_json(to, std::string_view(pools.names[i]));
+    to += ": ";
+    append_number(to, pools.values[i]);
+  }
+  to += '}';
+}
+
 void append_json(std::string& to, const value& v) {
   switch (v.kind()) {
     case value_kind::bad: to += "null"; break;
@@ -296,6 +344,7 @@ void append_json(std::string& to, const value& v) {
     case value_kind::float64: append_json(to, v.as_float64()); break;
     case value_kind::histogram: append_json(to, v.as_histogram()); break;
     case value_kind::per_processor: append_json(to, v.as_per_processor()); break;
+    case value_kind::per_pool: append_json(to, v.as_per_pool()); break;
   }
 }
 

@@ -10,7 +10,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <limits>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <weft/detail/check.h>
 
@@ -23,6 +27,40 @@ scheduler* runtime_scheduler(const runtime& rt) noexcept;
 
 }  // namespace weft::detail
 namespace weft::metrics {
+
+namespace {
+
+double seconds(int64_t ns) noexcept { return static_cast<double>(ns) * 1e-9; }
+
+/// The most that `most` ever was, `now` included.
+uint64_t raise_to(std::atomic<uint64_t>& most, uint64_t now) noexcept {
+  // relaxed: a statistic, by itself.
+  uint64_t before = most.load(std::memory_order_relaxed);
+  // relaxed: as above.
+  while (before < now && !most.compare_exchange_weak(before, now, std::memory_order_relaxed)) {
+  }
+  return std::max(before, now);
+}
+
+void add(pool_stats& to, const pool_stats& s) noexcept {
+  to.gets += s.gets;
+  to.hits_private += s.hits_private;
+  to.hits_shared += s.hits_shared;
+  to.hits_stolen += s.hits_stolen;
+  to.hits_victim += s.hits_victim;
+  to.misses += s.misses;
+  to.puts += s.puts;
+  to.drops += s.drops;
+  to.cleared += s.cleared;
+  to.kept += s.kept;
+  to.held_objects += s.held_objects;
+  to.held_bytes += s.held_bytes;
+}
+
+// What Go would have on its heap: control blocks of tasks. Segments that stacks grow by are stacks.
+constexpr std::array object_kinds{mem::block_kind::strand, mem::block_kind::queue};
+
+}  // namespace
 
 uint64_t reading::running() {
   if (!running_) {
@@ -49,6 +87,8 @@ uint64_t reading::runnable() {
   return *runnable_;
 }
 
+// Epochs' work is also done by threads that are no processors, so the rest of the processors' time might fall: the most
+// that was ever reported is the least that will be. The total is what the classes sum up to.
 cpu_times reading::read_cpu() {
   int64_t total_ns = 0;
   int64_t idle_ns = 0;
@@ -57,9 +97,66 @@ cpu_times reading::read_cpu() {
     total_ns += now - sched.start_ns();
     idle_ns += idle;
   }
-  return {.total = static_cast<double>(total_ns) * 1e-9,
-          .idle = static_cast<double>(idle_ns) * 1e-9,
-          .user = static_cast<double>(total_ns - idle_ns) * 1e-9};
+  const int64_t gc_ns = epoch_cpu_ns(detail::epoch_work::assist) + epoch_cpu_ns(detail::epoch_work::dedicated) +
+                        epoch_cpu_ns(detail::epoch_work::idle);
+  const int64_t scavenge_ns =
+      epoch_cpu_ns(detail::epoch_work::scavenge_assist) + epoch_cpu_ns(detail::epoch_work::scavenge_background);
+  const int64_t rest_ns = std::max<int64_t>(total_ns - idle_ns - gc_ns - scavenge_ns, 0);
+  const auto user_ns = static_cast<int64_t>(raise_to(sched.reported()[3], static_cast<uint64_t>(rest_ns)));
+  return {.total = seconds(idle_ns + gc_ns + scavenge_ns + user_ns),
+          .idle = seconds(idle_ns),
+          .user = seconds(user_ns),
+          .gc = seconds(gc_ns),
+          .scavenge = seconds(scavenge_ns)};
+}
+
+memory_classes reading::read_memory() {
+  const mem::heap_figures& h = heap();
+  const mem::kind_figures& segments = h.of(mem::block_kind::segment);
+  memory_classes m;
+  m.stacks = segments.in_use_bytes + segments.cached_bytes + h.large_bytes;
+  m.released = h.uncut_bytes;
+  for (const mem::kind_figures& k : h.kinds) {
+    m.unused += k.rest_bytes;
+    m.free += k.free_bytes;
+    m.released += k.fresh_bytes + k.released_bytes;
+    if (&k == &segments) continue;
+    m.objects += k.in_use_bytes;
+    m.unused += k.cached_bytes;
+  }
+  m.slabs = h.metadata_bytes;
+  m.caches = sched.processors().size() * sizeof(mem::block_cache);
+  m.metadata = sched.epochs().runtime_bytes() - m.caches;
+  m.other = epochs().held.pooled + epochs().held.channels;
+  return m;
+}
+
+object_counts reading::read_objects() {
+  object_counts n;
+  for (const mem::block_kind kind : object_kinds) {
+    const mem::kind_figures& k = heap().of(kind);
+    n.allocs.objects += k.all.allocs;
+    n.allocs.bytes += k.allocated_bytes;
+    n.frees.objects += k.all.frees;
+    n.frees.bytes += k.freed_bytes;
+  }
+  return n;
+}
+
+pools_by_name reading::read_pools() {
+  std::vector<pool_info> all = all_pools();
+  std::ranges::sort(all, {}, &pool_info::name);
+  std::vector<std::string> names;
+  pools_by_name pools;
+  for (pool_info& one : all) {
+    if (names.empty() || names.back() != one.name) {
+      names.push_back(std::move(one.name));
+      pools.stats.emplace_back();
+    }
+    add(pools.stats.back(), one.stats);
+  }
+  pools.names = std::make_shared<const std::vector<std::string>>(std::move(names));
+  return pools;
 }
 
 namespace {
@@ -106,13 +203,7 @@ void remaining(reading& r, writer out) {
   const uint64_t all = sum<All>(r);
   const uint64_t without = (sum<Without>(r) + ...);
   const uint64_t now = all > without ? all - without : 0;
-  std::atomic<uint64_t>& most = r.sched.reported()[Place];
-  // relaxed: a statistic, by itself.
-  uint64_t before = most.load(std::memory_order_relaxed);
-  // relaxed: as above.
-  while (before < now && !most.compare_exchange_weak(before, now, std::memory_order_relaxed)) {
-  }
-  out.uint64(std::max(before, now));
+  out.uint64(raise_to(r.sched.reported()[Place], now));
 }
 
 /// A histogram of the processors, summed.
@@ -120,6 +211,42 @@ template <time_histogram processor::* Histogram>
 void times(reading& r, writer out) {
   histogram& h = out.histogram(time_histogram::boundaries());
   for (const auto& p : r.sched.processors()) ((*p).*Histogram).add_to(h.counts);
+}
+
+/// CPU time of epochs.
+template <detail::epoch_work... Kinds>
+void epoch_seconds(reading& r, writer out) {
+  out.float64(seconds((r.epoch_cpu_ns(Kinds) + ...)));
+}
+
+/// A class of memory.
+template <uint64_t memory_classes::* Class>
+void memory(reading& r, writer out) {
+  out.uint64(r.memory().*Class);
+}
+
+/// A figure of each pool.
+template <uint64_t pool_stats::* Figure>
+void pools(reading& r, writer out) {
+  const std::span<uint64_t> values = out.per_pool(r.pools().names);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = r.pools().stats[i].*Figure;
+}
+
+// One bucket for each size of block, and one for larger ones. A bound is a byte more than a size.
+constexpr auto size_boundaries = [] {
+  std::array<double, mem::class_count + 2> bounds{};
+  bounds[0] = 1;
+  for (std::size_t i = 0; i < mem::class_count; ++i) bounds[i + 1] = mem::class_sizes[i] + 1;
+  bounds[mem::class_count + 1] = std::numeric_limits<double>::infinity();
+  return bounds;
+}();
+
+/// Allocations or frees by size.
+template <uint64_t mem::size_figures::* Count>
+void sizes(reading& r, writer out) {
+  histogram& h = out.histogram(size_boundaries);
+  for (const mem::block_kind kind : object_kinds)
+    for (std::size_t i = 0; i < mem::class_count; ++i) h.counts[i] += r.heap().of(kind).by_size[i].*Count;
 }
 
 /// The waits for any of these reasons.
@@ -162,28 +289,113 @@ constexpr value_kind u64 = value_kind::uint64;
 constexpr value_kind f64 = value_kind::float64;
 constexpr value_kind hist = value_kind::histogram;
 constexpr value_kind list = value_kind::per_processor;
+constexpr value_kind pooled = value_kind::per_pool;
 constexpr bool total = true;   // cumulative
 constexpr bool gauge = false;  // not
 
 constexpr std::array rows{
     row{{"/cgo/go-to-c-calls:calls", "Calls given to the blocking pool.", u64, total},
         [](reading& r, writer out) { out.uint64(r.blocking().calls); }},
+    row{{"/cpu/classes/gc/mark/assist:cpu-seconds",
+         "CPU time of epochs' work done by tasks that take memory, and in collect().", f64, total},
+        epoch_seconds<detail::epoch_work::assist>},
+    row{{"/cpu/classes/gc/mark/dedicated:cpu-seconds",
+         "CPU time of epochs' work done by processors at their turns, and by the monitor.", f64, total},
+        epoch_seconds<detail::epoch_work::dedicated>},
+    row{{"/cpu/classes/gc/mark/idle:cpu-seconds",
+         "CPU time of epochs' work done by processors that found nothing to run.", f64, total},
+        epoch_seconds<detail::epoch_work::idle>},
+    row{{"/cpu/classes/gc/total:cpu-seconds", "CPU time of epochs: the sum of the classes below gc.", f64, total},
+        [](reading& r, writer out) { out.float64(r.cpu().gc); }},
     row{{"/cpu/classes/idle:cpu-seconds",
          "Time that processors were asleep without work; in a runtime that its host drives, time outside poll().", f64,
          total},
         [](reading& r, writer out) { out.float64(r.cpu().idle); }},
-    row{{"/cpu/classes/total:cpu-seconds", "Processors times the wall time since the runtime's start.", f64, total},
+    row{{"/cpu/classes/scavenge/assist:cpu-seconds",
+         "CPU time to give memory back to the system, by tasks that take memory, and in collect().", f64, total},
+        epoch_seconds<detail::epoch_work::scavenge_assist>},
+    row{{"/cpu/classes/scavenge/background:cpu-seconds", "CPU time to give memory back to the system, otherwise.", f64,
+         total},
+        epoch_seconds<detail::epoch_work::scavenge_background>},
+    row{{"/cpu/classes/scavenge/total:cpu-seconds", "The sum of the classes below scavenge.", f64, total},
+        [](reading& r, writer out) { out.float64(r.cpu().scavenge); }},
+    row{{"/cpu/classes/total:cpu-seconds",
+         "The sum of all classes: processors times the time since the start, and what other threads do for epochs.",
+         f64, total},
         [](reading& r, writer out) { out.float64(r.cpu().total); }},
     row{{"/cpu/classes/user:cpu-seconds",
          "Time that processors ran tasks or searched for them: total less all other classes.", f64, total},
         [](reading& r, writer out) { out.float64(r.cpu().user); }},
+    row{{"/gc/cleanups/executed:cleanups",
+         "Objects of pools that epochs have cleared and that are destroyed; of the process.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.cleanups().executed); }},
+    row{{"/gc/cleanups/queued:cleanups",
+         "Objects of pools that epochs have cleared, to be destroyed in the background; of the process.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.cleanups().queued); }},
+    row{{"/gc/cycles/automatic:gc-cycles", "Epochs that the runtime began.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.epochs().automatic()); }},
+    row{{"/gc/cycles/forced:gc-cycles", "Epochs that collect() began.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.epochs().forced()); }},
+    row{{"/gc/cycles/total:gc-cycles", "Epochs that have ended.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.epochs().total()); }},
+    row{{"/gc/gogc:percent", "The percentage in force; 2^64 - 1: off.", u64, gauge},
+        [](reading& r, writer out) { out.uint64(static_cast<uint64_t>(r.epochs().gc_percent)); }},
+    row{{"/gc/gomemlimit:bytes", "The memory limit in force; 2^63 - 1: none.", u64, gauge},
+        [](reading& r, writer out) { out.uint64(static_cast<uint64_t>(r.epochs().memory_limit_bytes)); }},
+    row{{"/gc/heap/allocs-by-size:bytes", "Blocks that /gc/heap/allocs:objects counts, by their size.", hist, total},
+        sizes<&mem::size_figures::allocs>},
+    row{{"/gc/heap/allocs:bytes", "Bytes of those blocks.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.objects().allocs.bytes); }},
+    row{{"/gc/heap/allocs:objects",
+         "Blocks taken for tasks and forks (control block and first part of the stack) and their queues.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.objects().allocs.objects); }},
+    row{{"/gc/heap/frees-by-size:bytes", "Blocks that /gc/heap/frees:objects counts, by their size.", hist, total},
+        sizes<&mem::size_figures::frees>},
+    row{{"/gc/heap/frees:bytes", "Bytes of those blocks that were given back.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.objects().frees.bytes); }},
+    row{{"/gc/heap/frees:objects", "Those blocks that were given back.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.objects().frees.objects); }},
+    row{{"/gc/heap/goal:bytes", "Memory at which the next epoch ought to have ended; 2^64 - 1: none.", u64, gauge},
+        [](reading& r, writer out) { out.uint64(r.epochs().goal_bytes); }},
+    row{{"/gc/heap/live:bytes",
+         "Memory that epochs are paced by, right after the last one: free blocks, pools, channels or the program's "
+         "heap.",
+         u64, gauge},
+        [](reading& r, writer out) { out.uint64(r.epochs().live_bytes); }},
+    row{{"/gc/heap/objects:objects", "Blocks in use: allocs less frees.", u64, gauge},
+        [](reading& r, writer out) { out.uint64(r.objects().live().objects); }},
+    row{{"/gc/limiter/last-enabled:gc-cycle",
+         "Number of epochs begun when epochs last took too much CPU time for more of them; 0: never.", u64, gauge},
+        [](reading& r, writer out) { out.uint64(r.epochs().limiter_last_enabled); }},
     row{{"/gc/stack/starting-size:bytes",
          "Size of the first block (control block and stack) of a kind of task that was never started before.", u64,
          gauge},
         [](reading&, writer out) { out.uint64(detail::starting_stack_bytes()); }},
-    row{{"/memory/classes/heap/stacks:bytes", "Memory set aside for coroutine stacks and task control blocks.", u64,
+    row{{"/memory/classes/heap/free:bytes", "Free blocks that no processor keeps.", u64, gauge},
+        memory<&memory_classes::free>},
+    row{{"/memory/classes/heap/objects:bytes", "Blocks in use: /gc/heap/allocs:bytes less /gc/heap/frees:bytes.", u64,
          gauge},
-        [](reading& r, writer out) { out.uint64(r.heap().strand_slab_bytes + r.heap().segment_slab_bytes); }},
+        memory<&memory_classes::objects>},
+    row{{"/memory/classes/heap/released:bytes", "Mapped, but given back to the system, or never used.", u64, gauge},
+        memory<&memory_classes::released>},
+    row{{"/memory/classes/heap/stacks:bytes",
+         "Segments that tasks' stacks have grown by, and those that processors keep for it.", u64, gauge},
+        memory<&memory_classes::stacks>},
+    row{{"/memory/classes/heap/unused:bytes",
+         "Set aside for objects and not in use: blocks that processors keep, and what a slab's blocks leave.", u64,
+         gauge},
+        memory<&memory_classes::unused>},
+    row{{"/memory/classes/metadata/mcache/inuse:bytes", "Heads of processors' lists of blocks.", u64, gauge},
+        memory<&memory_classes::caches>},
+    row{{"/memory/classes/metadata/mspan/inuse:bytes", "What the heap knows of its slabs.", u64, gauge},
+        memory<&memory_classes::slabs>},
+    row{{"/memory/classes/metadata/other:bytes", "The runtime's objects: scheduler, processors, queues.", u64, gauge},
+        memory<&memory_classes::metadata>},
+    row{{"/memory/classes/other:bytes", "Objects of pools, those in use too, and channels; of the process.", u64,
+         gauge},
+        memory<&memory_classes::other>},
+    row{{"/memory/classes/total:bytes", "The sum of the other classes.", u64, gauge},
+        [](reading& r, writer out) { out.uint64(r.memory().total()); }},
     row{{"/sched/gomaxprocs:threads", "Processors in force.", u64, gauge},
         [](reading& r, writer out) { out.uint64(r.sched.processors().size()); }},
     row{{"/sched/goroutines-created:goroutines", "Tasks ever started.", u64, total},
@@ -219,6 +431,9 @@ constexpr std::array rows{
         [](reading& r, writer out) { out.uint64(r.blocking().queued); }},
     row{{"/weft/blocking/threads:threads", "Threads of the blocking pool, idle ones too.", u64, gauge},
         [](reading& r, writer out) { out.uint64(r.blocking().threads); }},
+    row{{"/weft/epochs/limited:epochs",
+         "Times that an epoch was due for the memory limit, and epochs took too much CPU time for it.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.epochs().limited_epochs); }},
     row{{"/weft/frames/elided:frames", "Coroutine calls whose frame the compiler put into the caller's.", u64, total},
         [](reading& r, writer out) { out.uint64(r.sched.elided_frames()); }},
     row{{"/weft/frames/stack:frames", "Coroutine frames put on a task's stack.", u64, total},
@@ -233,8 +448,38 @@ constexpr std::array rows{
         counted<&processor_counters::retreats>},
     row{{"/weft/locks/wait:seconds", "Time that those crossings took; estimated from one in 8.", f64, total},
         [](reading& r, writer out) { out.float64(lock_wait_seconds(r)); }},
-    row{{"/weft/memory/stacks-peak:bytes", "The most that /memory/classes/heap/stacks ever was.", u64, total},
+    row{{"/weft/memory/given-back:bytes", "Memory of stacks given back to the system.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.heap().given_back_bytes); }},
+    row{{"/weft/memory/held:bytes",
+         "What counts against the memory limit: stacks, the runtime, and pools and channels or the program's heap.",
+         u64, gauge},
+        [](reading& r, writer out) { out.uint64(r.epochs().held.total()); }},
+    row{{"/weft/memory/program-heap:bytes",
+         "Live bytes of the program's heap; 0 unless it links weft::counting_allocator.", u64, gauge},
+        [](reading& r, writer out) { out.uint64(r.epochs().held.program_heap); }},
+    row{{"/weft/memory/stacks-peak:bytes", "The most that /weft/memory/stacks ever was.", u64, total},
         [](reading& r, writer out) { out.uint64(r.heap().peak_stack_bytes); }},
+    row{{"/weft/memory/stacks:bytes", "Memory set aside for coroutine stacks and task control blocks, used or not.",
+         u64, gauge},
+        [](reading& r, writer out) { out.uint64(r.heap().strand_slab_bytes + r.heap().segment_slab_bytes); }},
+    row{{"/weft/pool/bytes:bytes", "Bytes that the pool holds, as it was told to count them.", pooled, gauge},
+        pools<&pool_stats::held_bytes>},
+    row{{"/weft/pool/cleared:objects", "Objects destroyed after epochs.", pooled, total}, pools<&pool_stats::cleared>},
+    row{{"/weft/pool/drops:objects", "Puts that were dropped, over a limit.", pooled, total},
+        pools<&pool_stats::drops>},
+    row{{"/weft/pool/gets:gets", "Gets: hits of the four kinds, and misses.", pooled, total}, pools<&pool_stats::gets>},
+    row{{"/weft/pool/held:objects", "Objects that the pool holds.", pooled, gauge}, pools<&pool_stats::held_objects>},
+    row{{"/weft/pool/kept:objects", "Objects taken out for good.", pooled, total}, pools<&pool_stats::kept>},
+    row{{"/weft/pool/misses:gets", "Gets that found nothing.", pooled, total}, pools<&pool_stats::misses>},
+    row{{"/weft/pool/private:gets", "Gets of the processor's own objects.", pooled, total},
+        pools<&pool_stats::hits_private>},
+    row{{"/weft/pool/puts:puts", "Objects that came back or were donated.", pooled, total}, pools<&pool_stats::puts>},
+    row{{"/weft/pool/shared:gets", "Gets from a batch that the processor had put aside.", pooled, total},
+        pools<&pool_stats::hits_shared>},
+    row{{"/weft/pool/stolen:gets", "Gets that took from another processor.", pooled, total},
+        pools<&pool_stats::hits_stolen>},
+    row{{"/weft/pool/victim:gets", "Gets of what was last used before the latest epoch.", pooled, total},
+        pools<&pool_stats::hits_victim>},
     row{{"/weft/processors/dispatches:dispatches", "Resumptions of tasks, by processor.", list, total},
         each<[](const processor& p) { return p.counters.dispatches.value(); }>},
     row{{"/weft/processors/queue:tasks", "Ready tasks in the processor's queue and run-next slot.", list, gauge},
@@ -354,6 +599,11 @@ const histogram& value::as_histogram() const noexcept {
 std::span<const uint64_t> value::as_per_processor() const noexcept {
   WEFT_CHECK(kind_ == value_kind::per_processor, "metrics::value::as_per_processor of a value of another kind");
   return list_;
+}
+
+pool_values value::as_per_pool() const noexcept {
+  WEFT_CHECK(kind_ == value_kind::per_pool, "metrics::value::as_per_pool of a value of another kind");
+  return {*names_, list_};
 }
 
 std::span<const description> all() noexcept { return descriptions; }

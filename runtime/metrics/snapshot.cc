@@ -26,6 +26,18 @@ void subtract(std::span<const uint64_t> later, std::span<const uint64_t> earlier
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = fallen_by_none(later[i], earlier[i]);
 }
 
+// A pool that was not there began with zero.
+void subtract(const pool_values& later, const pool_values& earlier, writer out) {
+  const auto names = std::make_shared<const std::vector<std::string>>(later.names.begin(), later.names.end());
+  const std::span<uint64_t> values = out.per_pool(names);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto at = std::lower_bound(earlier.names.begin(), earlier.names.end(), later.names[i]);
+    const bool was_there = at != earlier.names.end() && *at == later.names[i];
+    const uint64_t before = was_there ? earlier.values[static_cast<std::size_t>(at - earlier.names.begin())] : 0;
+    values[i] = fallen_by_none(later.values[i], before);
+  }
+}
+
 value difference(const value& later, const value& earlier) {
   value result;
   writer out(result);
@@ -35,6 +47,7 @@ value difference(const value& later, const value& earlier) {
     case value_kind::float64: out.float64(fallen_by_none(later.as_float64(), earlier.as_float64())); break;
     case value_kind::histogram: subtract(later.as_histogram(), earlier.as_histogram(), out); break;
     case value_kind::per_processor: subtract(later.as_per_processor(), earlier.as_per_processor(), out); break;
+    case value_kind::per_pool: subtract(later.as_per_pool(), earlier.as_per_pool(), out); break;
   }
   return result;
 }

@@ -455,9 +455,10 @@ int64_t epoch_driver::set_memory_limit(int64_t bytes) noexcept {
   return before;
 }
 
-held_memory epoch_driver::held() noexcept {
+held_memory epoch_driver::held() noexcept { return held(sched_.heap().figures()); }
+
+held_memory epoch_driver::held(const mem::heap_figures& f) noexcept {
   held_memory m;
-  const mem::heap_figures f = sched_.heap().figures();
   for (const mem::kind_figures& k : f.kinds) {
     m.stacks_in_use += k.in_use_bytes;
     m.stacks_cached += k.cached_bytes + k.free_bytes;
@@ -471,7 +472,9 @@ held_memory epoch_driver::held() noexcept {
   return m;
 }
 
-epoch_figures epoch_driver::figures() noexcept {
+epoch_figures epoch_driver::figures() noexcept { return figures(sched_.heap().figures()); }
+
+epoch_figures epoch_driver::figures(const mem::heap_figures& heap) noexcept {
   epoch_figures f;
   // relaxed: statistics, all of them.
   for (std::size_t i = 0; i < epoch_cause_kinds; ++i) f.epochs[i] = ended_[i].load(std::memory_order_relaxed);
@@ -481,7 +484,7 @@ epoch_figures epoch_driver::figures() noexcept {
   // relaxed: as above.
   f.limited_epochs = limited_epochs_.load(std::memory_order_relaxed);
   f.limiter_on = limiter_.limits();
-  f.held = held();
+  f.held = held(heap);
   spin_guard guard(lock_);
   f.live_bytes = pacer_.live_bytes();
   f.goal_bytes = pacer_.goal_bytes();

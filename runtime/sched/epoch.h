@@ -42,6 +42,12 @@
 #include "mem/limiter.h"
 #include "mem/pacer.h"
 
+namespace weft::mem {
+
+struct heap_figures;
+
+}  // namespace weft::mem
+
 namespace weft::detail {
 
 class processor;
@@ -199,7 +205,15 @@ class epoch_driver {
   int64_t set_memory_limit(int64_t bytes) noexcept;
 
   held_memory held() noexcept;
+
+  /// The runtime's own objects, the processors' caches of blocks among them; approximate.
+  uint64_t runtime_bytes() const noexcept { return metadata_bytes_; }
+
   epoch_figures figures() noexcept;
+
+  /// The same for who has the heap's figures already.
+  held_memory held(const mem::heap_figures& heap) noexcept;
+  epoch_figures figures(const mem::heap_figures& heap) noexcept;
 
  private:
   // Adds the CPU time of a scope.

@@ -255,7 +255,7 @@ class scheduler {
   const wait_figures& waits() const noexcept { return waits_; }
 
   /// The most that metrics have reported of those figures that are differences of counters.
-  std::array<std::atomic<uint64_t>, 3>& reported() noexcept { return reported_; }
+  std::array<std::atomic<uint64_t>, 4>& reported() noexcept { return reported_; }
 
   /// The figures per entry function that plain threads count.
   struct locked_entries {
@@ -365,7 +365,7 @@ class scheduler {
   std::atomic<uint64_t> foreign_frames_{0};
   std::atomic<uint64_t> foreign_elided_frames_{0};
   wait_figures waits_;
-  std::array<std::atomic<uint64_t>, 3> reported_{};
+  std::array<std::atomic<uint64_t>, 4> reported_{};
   locked_entries foreign_entries_;
   os::note drained_;
 
@@ -386,7 +386,7 @@ class scheduler {
 };
 
 WEFT_INLINE void scheduler::ready_here(processor& p, strand* s) noexcept {
-  if (s->sampled != 0) [[unlikely]]
+  if (WEFT_METRICS && s->sampled != 0) [[unlikely]]
     wait_ended(s);
   run_soon(p, s);
 }
@@ -549,7 +549,7 @@ WEFT_INLINE void dispatched(processor& p, strand* s) noexcept {
   p.counters.dispatches.add();
   // relaxed: read by the monitor and the dump.
   p.running.store(s, std::memory_order_relaxed);
-  if (s->sampled != 0) [[unlikely]]
+  if (WEFT_METRICS && s->sampled != 0) [[unlikely]]
     record_latency(p, s);
 }
 

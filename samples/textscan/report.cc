@@ -114,7 +114,7 @@ constexpr std::array figures{
     figure{"balance", "/weft/sched/overflows:strands", "overflowed"},
     figure{"balance", "/weft/sched/wakes:wakes", "workers woken"},
     figure{"stacks", "/weft/memory/stacks-peak:bytes", "at the peak", true},
-    figure{"stacks", "/memory/classes/heap/stacks:bytes", "at the end", true},
+    figure{"stacks", "/weft/memory/stacks:bytes", "at the end", true},
     figure{"stacks", "/weft/stack/growths:segments", "growths"},
     figure{"stacks", "/weft/stack/hot-splits:segments", "hot splits"},
 };
@@ -126,6 +126,7 @@ std::string text_of(const weft::metrics::value& v, bool bytes) {
     case weft::metrics::value_kind::float64: return fixed(v.as_float64(), 3);
     case weft::metrics::value_kind::histogram:
     case weft::metrics::value_kind::per_processor:
+    case weft::metrics::value_kind::per_pool:
     case weft::metrics::value_kind::bad: break;
   }
   return "-";

@@ -179,6 +179,8 @@ task<> hold_and_wait(mutex* m) {
 /// Two tasks slept, and one waited for a mutex meanwhile; two processors.
 metrics::snapshot busy_snapshot() {
   test::driven_runtime rt(2);
+  pool<int> p;
+  p.put(1);
   mutex m;
   rt.start(hold_and_wait, &m);
   rt.start(hold_and_wait, &m);
@@ -240,6 +242,18 @@ TEST(PrometheusPageTest, ValuesAreThoseOfTheSnapshot) {
   EXPECT_GT(below, 0.0007);
 }
 
+TEST(PrometheusPageTest, APoolsNameIsALabelWhateverIsInIt) {
+  const std::unique_ptr<runtime> rt = test::make_runtime(1);
+  pool_options<int> options;
+  options.name = "a \"b\" \\ c\nd";
+  pool<int> p(options);
+  p.put(1);
+  const metrics::snapshot s(*rt);
+  EXPECT_THAT(metrics::to_prometheus(s),
+              ::testing::HasSubstr("weft_pool_puts_total{pool=\"a \\\"b\\\" \\\\ c\\nd\"} 1\n"));
+  EXPECT_THAT(metrics::to_json(s), ::testing::HasSubstr("{\"a \\\"b\\\" \\\\ c\\u000ad\": 1}"));
+}
+
 // Queries of dashboards that were made for Go programs: each of these families is there, with the type they expect.
 TEST(PrometheusPageTest, ADashboardForGoFindsWhatItAsksFor) {
   auto families = parse(metrics::to_prometheus(busy_snapshot(), {.go_names = true}), text_format::prometheus);
@@ -257,6 +271,15 @@ TEST(PrometheusPageTest, ADashboardForGoFindsWhatItAsksFor) {
   EXPECT_EQ(type_of("go_cpu_classes_idle_cpu_seconds_total"), "counter");
   EXPECT_EQ(type_of("go_sync_mutex_wait_total_seconds_total"), "counter");
   EXPECT_EQ(type_of("go_memory_classes_heap_stacks_bytes"), "gauge");
+  EXPECT_EQ(type_of("go_memory_classes_total_bytes"), "gauge");
+  EXPECT_EQ(type_of("go_memstats_heap_alloc_bytes"), "gauge");
+  EXPECT_EQ(type_of("go_memstats_sys_bytes"), "gauge");
+  EXPECT_EQ(type_of("go_memstats_mallocs_total"), "counter");
+  EXPECT_EQ(type_of("go_memstats_next_gc_bytes"), "gauge");
+  EXPECT_EQ(type_of("go_memstats_mspan_sys_bytes"), "gauge");
+  EXPECT_EQ(type_of("go_gc_duration_seconds"), "summary");
+  EXPECT_EQ(type_of("go_gc_heap_allocs_by_size_bytes"), "histogram");
+  EXPECT_EQ(type_of("go_gc_gogc_percent"), "gauge");
   EXPECT_EQ(type_of("go_sched_latencies_seconds"), "histogram");
   EXPECT_EQ(type_of("weft_sched_steals_total"), "counter");
   EXPECT_TRUE(families["go_info"].samples[0].labels.at("version").starts_with("weft"));

@@ -25,6 +25,7 @@ std::string_view kind_name(value_kind kind, bool cumulative) {
     case value_kind::float64: return cumulative ? "counter, float" : "gauge, float";
     case value_kind::histogram: return "histogram";
     case value_kind::per_processor: return cumulative ? "counter by processor" : "gauge by processor";
+    case value_kind::per_pool: return cumulative ? "counter by pool" : "gauge by pool";
   }
   return "";
 }
@@ -56,10 +57,13 @@ docs/metrics.md`.
 runtime/metrics, and so are the names where the meaning is the same. Reading pauses nothing; it costs some microseconds.
 
 * A **counter** never falls while its runtime lives; a **gauge** is what is the case now.
-* A **histogram** counts values by size: 162 buckets, those of Go: from 0 to 39 hours, each at most a quarter as wide
-  as its lower bound, but for the first four (64 ns each). The bounds never change, so histograms can be subtracted.
-  Most count a sample; which one, is said below. `sum` is that of the values that were counted, where it is known.
+* A **histogram** counts values by size. Of times it has 162 buckets, those of Go: from 0 to 39 hours, each at most a
+  quarter as wide as its lower bound, but for the first four (64 ns each); of bytes one for each size of block. The
+  bounds never change, so histograms can be subtracted. Those of times mostly count a sample; which one, is said below.
+  `sum` is that of the values that were counted, where it is known.
 * A metric **by processor** has a value for each: `value.as_per_processor()[i]`.
+* A metric **by pool** has a value for each name of a pool of the process (`value.as_per_pool()`); pools of one name are
+  summed up, and those that do not exist any more are not there: then their counters end, or fall.
 * Totals of times are estimates where only a sample is measured: one wait of eight then counts eight times. Such a
   total may be off by a few waits, and is right in the long run.
 * `WEFT_METRICS=OFF`, an option for CMake, builds a library that counts only what the scheduler itself needs. It is
@@ -71,7 +75,10 @@ runtime/metrics, and so are the names where the meaning is the same. Reading pau
   append_rows(text, false);
   text += R"(
 What Go calls a goroutine is a task here, GOMAXPROCS the number of processors, a call to C a `weft::blocking` call, a
-cycle an epoch.
+cycle an epoch. The heap is the one that tasks live on: each task, and each fork that another processor took, has a
+block with its control block and the first part of its stack. These blocks are what objects are in Go; the segments that
+stacks grow by are the stacks. What pools and channels hold comes from the program's own heap, and is that of the whole
+process: /memory/classes/other.
 
 ## weft's own
 
@@ -94,7 +101,8 @@ std::string json = weft::metrics::to_json(weft::metrics::snapshot(rt));
 ```
 
 Names follow from those above: `/weft/sched/steals:steals` is `weft_sched_steals_total`, `/sched/latencies:seconds` is
-`weft_sched_latencies_seconds` with its `_bucket`, `_sum` and `_count`. A metric by processor has the label `processor`.
+`weft_sched_latencies_seconds` with its `_bucket`, `_sum` and `_count`. A metric by processor has the label `processor`,
+one by pool the label `pool`; as long as there are no pools it is left out.
 With `go_names` the names that Go has, too, are those of Go's collector for Prometheus with all runtime metrics
 switched on (`go_sched_latencies_seconds`), and its older names come along: `go_goroutines`, `go_threads`, `go_info`,
 and of `go_memstats_*` and `go_gc_duration_seconds` what weft has the metrics for. A dashboard made for Go programs then

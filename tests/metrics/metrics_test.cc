@@ -2,6 +2,7 @@
 // what Go's tests say of the values in tests/go_behaviour/metrics_test.cc.
 #include <weft/metrics.h>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -172,6 +173,33 @@ TEST(SnapshotTest, ADifferenceSubtractsWhatIsCumulativeAndKeepsTheRest) {
   EXPECT_EQ(after.find("/sched/goroutines-created:goroutines")->as_uint64(), 3u);
   EXPECT_EQ(before.find("/sched/goroutines-created:goroutines")->as_uint64(), 1u);
   rt.pass(1s);
+}
+
+pool_options<int> named(const char* name) {
+  pool_options<int> options;
+  options.name = name;
+  return options;
+}
+
+TEST(SnapshotTest, PoolsAreToldApartByTheirNames) {
+  test::driven_runtime rt;
+  pool<int> b(named("b"));
+  pool<int> a(named("a"));
+  pool<int> another_a(named("a"));
+  a.put(1);
+  const metrics::snapshot before(*rt);
+  a.put(2);
+  another_a.put(3);
+  b.put(4);
+  pool<int> c(named("c"));
+  c.put(5);
+  const metrics::snapshot after(*rt);
+  const auto [names, puts] = after.find("/weft/pool/puts:puts")->as_per_pool();
+  EXPECT_THAT(names, ::testing::ElementsAre("a", "b", "c"));
+  EXPECT_THAT(puts, ::testing::ElementsAre(3u, 1u, 1u));
+  const metrics::snapshot between = after.since(before);
+  EXPECT_THAT(between.find("/weft/pool/puts:puts")->as_per_pool().values, ::testing::ElementsAre(2u, 1u, 1u));
+  EXPECT_THAT(between.find("/weft/pool/held:objects")->as_per_pool().values, ::testing::ElementsAre(3u, 1u, 1u));
 }
 
 TEST(MetricsTest, ALateTimerIsCountedAsLateAsItWas) {

@@ -58,6 +58,7 @@ class watch {
       case value_kind::float64: return now.as_float64() != first_.as_float64();
       case value_kind::histogram: return now.as_histogram().counts != first_.as_histogram().counts;
       case value_kind::per_processor: return !std::ranges::equal(now.as_per_processor(), first_.as_per_processor());
+      case value_kind::per_pool: return !std::ranges::equal(now.as_per_pool().values, first_.as_per_pool().values);
     }
     return false;
   }
@@ -254,6 +255,113 @@ void stacks_grow(watch& w) {
   });
 }
 
+/// Many tasks live at once, and are gone.
+void burst(driven_runtime& rt) {
+  const channel<int> ch(0);
+  for (int i = 0; i < 3000; ++i) rt.start(receive_one, ch);
+  rt.settle();
+  ch.close();
+  rt.settle();
+}
+
+/// Memory grows, falls, and goes back to the system because the program asks for it.
+void collects(watch& w) {
+  driven_runtime rt;
+  w.begin(*rt);
+  burst(rt);
+  for (int i = 0; i < 4; ++i) {
+    rt->collect();
+    w.look(*rt);
+  }
+}
+
+/// The same because time passes. Something is pooled, so that something is cleared.
+void collects_by_itself(watch& w) {
+  driven_runtime rt;
+  pool<int> p;
+  w.begin(*rt);
+  burst(rt);
+  p.put(1);
+  for (int i = 0; i < 5; ++i) {
+    rt.start(nothing);
+    rt.pass(3min);
+    w.look(*rt);
+  }
+}
+
+/// Less than is held is allowed, and epochs take much time.
+void is_limited(watch& w) {
+  driven_runtime rt;
+  w.begin(*rt);
+  pool<int> p([] { return 1; });
+  std::vector<pooled<int>> in_use;
+  rt->set_gc_percent(-1);
+  rt->set_memory_limit(1);
+  rt.kernel.step_ns = 5'000'000;
+  for (int i = 0; i < 10'000 && !w.look(*rt); ++i) {
+    in_use.push_back(p.get());
+    rt.pass(10ms);
+  }
+}
+
+/// A runtime with one processor, and one with two.
+void with_more_processors(watch& w) {
+  w.begin(*make_runtime(1));
+  w.look(*make_runtime(2));
+}
+
+/// A task puts more into a pool than it may hold, gets more than it holds, and keeps one; then epochs take the rest.
+void pools(watch& w) {
+  pool_options<int> limited;
+  limited.most_objects = 100;
+  pool<int> p(limited);
+  driven_runtime rt;
+  w.begin(*rt);
+  rt.start([&]() -> task<> {
+    for (int i = 0; i < 200; ++i) p.put(i);
+    w.look(*rt);
+    std::vector<pooled<int>> taken;
+    for (int i = 0; i < 200; ++i) taken.push_back(p.get());
+    w.look(*rt);
+    static_cast<void>(taken.front().keep());
+    co_return;
+  });
+  rt.settle();
+  w.look(*rt);
+  for (int i = 0; i < 3; ++i) {
+    rt->collect();
+    w.look(*rt);
+    rt.start([&]() -> task<> {
+      auto one = p.get();
+      co_return;
+    });
+    rt.settle();
+    w.look(*rt);
+  }
+}
+
+/// One processor puts, the other one gets.
+void steals_from_pool(watch& w) {
+  pool<int> p;
+  driven_runtime rt(2);
+  w.begin(*rt);
+  rt.start([&]() -> task<> {
+    for (int i = 0; i < 100; ++i) p.put(i);
+    co_return;
+  });
+  rt.sched().drive_some(0, 100);
+  rt.sched().drive_some(1, 100);
+  for (int i = 0; i < 2; ++i) {
+    const auto get = [&]() -> task<> {
+      auto one = p.get();
+      co_return;
+    };
+    rt.start(get);
+    rt.sched().drive_some(static_cast<uint32_t>(i), 1);
+    w.look(*rt);
+  }
+}
+
 // The list ------------------------------------------------------------------------------------------------------------
 
 enum class required : uint8_t {
@@ -270,7 +378,14 @@ struct action {
 const std::vector<action>& actions() {
   static const auto* all = new std::vector<action>{
       {"/cgo/go-to-c-calls:calls", blocks},
+      {"/cpu/classes/gc/mark/assist:cpu-seconds", collects},
+      {"/cpu/classes/gc/mark/dedicated:cpu-seconds", collects_by_itself},
+      {"/cpu/classes/gc/mark/idle:cpu-seconds", collects_by_itself},
+      {"/cpu/classes/gc/total:cpu-seconds", collects},
       {"/cpu/classes/idle:cpu-seconds", while_parked},
+      {"/cpu/classes/scavenge/assist:cpu-seconds", collects},
+      {"/cpu/classes/scavenge/background:cpu-seconds", collects_by_itself},
+      {"/cpu/classes/scavenge/total:cpu-seconds", collects},
       {"/cpu/classes/total:cpu-seconds", while_parked},
       {"/cpu/classes/user:cpu-seconds",
        [](watch& w) {
@@ -279,6 +394,42 @@ const std::vector<action>& actions() {
            co_return;
          });
        }},
+      {"/gc/cleanups/executed:cleanups", collects_by_itself},
+      {"/gc/cleanups/queued:cleanups", collects_by_itself},
+      {"/gc/cycles/automatic:gc-cycles", collects_by_itself},
+      {"/gc/cycles/forced:gc-cycles", collects},
+      {"/gc/cycles/total:gc-cycles", collects},
+      {"/gc/gogc:percent",
+       [](watch& w) {
+         driven_runtime rt;
+         w.begin(*rt);
+         rt->set_gc_percent(w.first().as_uint64() == 50 ? 60 : 50);
+         w.look(*rt);
+       }},
+      {"/gc/gomemlimit:bytes",
+       [](watch& w) {
+         driven_runtime rt;
+         w.begin(*rt);
+         rt->set_memory_limit(int64_t{1} << 40);
+         w.look(*rt);
+       }},
+      {"/gc/heap/allocs-by-size:bytes", while_parked},
+      {"/gc/heap/allocs:bytes", while_parked},
+      {"/gc/heap/allocs:objects", while_parked},
+      {"/gc/heap/frees-by-size:bytes", while_parked},
+      {"/gc/heap/frees:bytes", while_parked},
+      {"/gc/heap/frees:objects", while_parked},
+      {"/gc/heap/goal:bytes",
+       [](watch& w) {
+         driven_runtime rt;
+         w.begin(*rt);
+         rt->set_gc_percent(400);
+         rt->collect();
+         w.look(*rt);
+       }},
+      {"/gc/heap/live:bytes", collects},
+      {"/gc/heap/objects:objects", while_parked},
+      {"/gc/limiter/last-enabled:gc-cycle", is_limited},
       // A constant of the build: there is nothing to move it, but it is not zero.
       {"/gc/stack/starting-size:bytes",
        [](watch& w) {
@@ -287,12 +438,17 @@ const std::vector<action>& actions() {
          EXPECT_GT(w.first().as_uint64(), 0u);
        },
        required::no},
-      {"/memory/classes/heap/stacks:bytes", while_parked},
-      {"/sched/gomaxprocs:threads",
-       [](watch& w) {
-         w.begin(*make_runtime(1));
-         w.look(*make_runtime(2));
-       }},
+      {"/memory/classes/heap/free:bytes", collects},
+      {"/memory/classes/heap/objects:bytes", while_parked},
+      {"/memory/classes/heap/released:bytes", while_parked},
+      {"/memory/classes/heap/stacks:bytes", stacks_grow},
+      {"/memory/classes/heap/unused:bytes", while_parked},
+      {"/memory/classes/metadata/mcache/inuse:bytes", with_more_processors},
+      {"/memory/classes/metadata/mspan/inuse:bytes", while_parked},
+      {"/memory/classes/metadata/other:bytes", with_more_processors},
+      {"/memory/classes/other:bytes", pools},
+      {"/memory/classes/total:bytes", while_parked},
+      {"/sched/gomaxprocs:threads", with_more_processors},
       {"/sched/goroutines-created:goroutines", while_parked},
       {"/sched/goroutines/not-in-go:goroutines", blocks},
       {"/sched/goroutines/runnable:goroutines", inside_a_task},
@@ -304,6 +460,7 @@ const std::vector<action>& actions() {
       {"/sync/mutex/wait/total:seconds", waits_for_mutex},
       {"/weft/blocking/queued:calls", blocks},
       {"/weft/blocking/threads:threads", blocks},
+      {"/weft/epochs/limited:epochs", is_limited},
       // Whether a call is elided is the compiler's choice.
       {"/weft/frames/elided:frames", stacks_grow, required::no},
       {"/weft/frames/stack:frames", stacks_grow},
@@ -350,7 +507,29 @@ const std::vector<action>& actions() {
            other.get();
          });
        }},
+      {"/weft/memory/given-back:bytes", collects},
+      {"/weft/memory/held:bytes", while_parked},
+      {"/weft/memory/program-heap:bytes",
+       [](watch& w) {
+         driven_runtime rt;
+         w.begin(*rt);
+         EXPECT_EQ(w.first().as_uint64(), 0u) << "nothing counts the heap of this program";
+       },
+       required::no},
       {"/weft/memory/stacks-peak:bytes", while_parked},
+      {"/weft/memory/stacks:bytes", while_parked},
+      {"/weft/pool/bytes:bytes", pools},
+      {"/weft/pool/cleared:objects", pools},
+      {"/weft/pool/drops:objects", pools},
+      {"/weft/pool/gets:gets", pools},
+      {"/weft/pool/held:objects", pools},
+      {"/weft/pool/kept:objects", pools},
+      {"/weft/pool/misses:gets", pools},
+      {"/weft/pool/private:gets", pools},
+      {"/weft/pool/puts:puts", pools},
+      {"/weft/pool/shared:gets", pools},
+      {"/weft/pool/stolen:gets", steals_from_pool},
+      {"/weft/pool/victim:gets", pools},
       {"/weft/processors/dispatches:dispatches", while_parked},
       {"/weft/processors/queue:tasks", inside_a_task},
       {"/weft/processors/sleeps:sleeps", [](watch& w) { until_moved(w, 1, [](runtime& rt) { rt.run(nothing); }); }},

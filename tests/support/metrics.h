@@ -8,9 +8,11 @@
 #include <cstdint>
 #include <memory>
 #include <numeric>
+#include <string>
 #include <string_view>
 #include <utility>
 
+#include "os/system.h"
 #include "sched/processor.h"
 #include "support/manual_clock.h"
 #include "support/processors.h"
@@ -27,7 +29,20 @@ struct measure_everything {
 };
 inline const measure_everything every_wait_is_measured;
 
-/// A runtime that the test drives, thread and clock.
+/// A kernel whose CPU clock moves by so much at each look, and that keeps what is said on the standard error.
+class counted_cpu_time final : public os::system {
+ public:
+  int64_t thread_cpu_time_ns() noexcept override { return cpu_ns_ += step_ns; }
+  void write_stderr(std::string_view text) noexcept override { said += text; }
+
+  int64_t step_ns = 1;
+  std::string said;
+
+ private:
+  int64_t cpu_ns_ = 0;
+};
+
+/// A runtime that the test drives: thread, clock, and the CPU time of epochs.
 class driven_runtime {
  public:
   explicit driven_runtime(int processors = 0) {
@@ -35,6 +50,7 @@ class driven_runtime {
     opts.processors = processors;
     os::seams seams = os::seams::real();
     seams.time = &clock;
+    seams.sys = &kernel;
     auto made = runtime_access::create(opts, seams, processors == 0 ? detail::drive::host : detail::drive::test);
     if (!made.ok()) std::abort();
     rt_ = *std::move(made);
@@ -66,6 +82,7 @@ class driven_runtime {
   }
 
   manual_clock clock{1'000'000'000};
+  counted_cpu_time kernel;
 
  private:
   std::unique_ptr<runtime> rt_;

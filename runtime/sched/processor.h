@@ -95,6 +95,7 @@ class alignas(128) processor {
   fork_deque<fork_entry> forks;
   uint64_t next_task_id = 0, last_task_id = 0;  // a batch of ids
   lock_crossings crossings;
+  int64_t alone_since_ns = 0;  // not 0: the tasks of many timers became ready then, and nobody was woken for them
   processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
 
   // Shared: each has its own protocol.
@@ -105,6 +106,7 @@ class alignas(128) processor {
   alignas(64) biased_lock timer_lock;
   sched::timer_queue timers;                      // guarded by timer_lock
   std::atomic<int64_t> next_timer_ns{INT64_MAX};  // the earliest deadline; written under timer_lock
+  std::atomic<uint32_t> timer_crowd{0};           // how many are due soon, as of the last look; written there, too
 
   scope_edges scopes;
 

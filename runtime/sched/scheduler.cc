@@ -130,8 +130,9 @@ uint32_t scheduler::coarse_ms() const noexcept {
 }
 
 void scheduler::touch_clock(int64_t now) noexcept {
-  // relaxed: a rough clock; writers agree.
-  coarse_ms_.store(static_cast<uint32_t>((now - start_ns_) / 1'000'000), std::memory_order_relaxed);
+  const auto ms = static_cast<uint32_t>((now - start_ns_) / 1'000'000);
+  // relaxed: a rough clock; writers agree. Looked at first to keep the line shared.
+  if (coarse_ms_.load(std::memory_order_relaxed) != ms) coarse_ms_.store(ms, std::memory_order_relaxed);
 }
 
 void scheduler::clock_changed(void* s) noexcept {
@@ -207,6 +208,7 @@ void scheduler::ready_all(strand* first, uint32_t count) noexcept {
     return;
   }
   global_.push_list(first);
+  std_atomics::fence_seq_cst();  // K2 of one who drives no processor
   wake_one();
 }
 

@@ -11,7 +11,7 @@ using detail::spin_guard;
 namespace {
 constexpr std::size_t chunk_bytes = 1024 * 1024;
 constexpr std::size_t page_bytes = 4096;
-}
+}  // namespace
 
 block_heap::~block_heap() {
   for (const auto& [address, bytes] : chunks_) {
@@ -32,7 +32,8 @@ free_block* block_heap::take_batch(block_kind kind, std::size_t size_class, uint
   if (d.fresh == d.fresh_end && !add_fresh(kind, size_class)) return nullptr;
   // Linked in address order, so that a burst of new tasks walks through memory forward.
   const auto available = static_cast<uint32_t>(static_cast<std::size_t>(d.fresh_end - d.fresh) / bytes);
-  // A page at a time: each is a page fault, and while the processor waits for several its run-next slot looks forgotten.
+  // A page at a time: each is a page fault, and while the processor waits for several of them its run-next slot looks
+  // forgotten.
   const auto in_a_page = static_cast<uint32_t>(std::max<std::size_t>(page_bytes / bytes, 1));
   count = std::min({want, available, in_a_page});
   free_block* first = reinterpret_cast<free_block*>(d.fresh);

@@ -75,6 +75,7 @@ WEFT_INLINE void take_timer(processor& p, sleeper& node) noexcept {
   p.timers.remove(node);
   // relaxed: as above.
   if (p.timers.empty() || node.deadline_ns == p.next_timer_ns.load(std::memory_order_relaxed))
+    // relaxed: as above.
     p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_relaxed);
 }
 

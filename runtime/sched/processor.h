@@ -95,7 +95,7 @@ class alignas(128) processor {
   fork_deque<fork_entry> forks;
   uint64_t next_task_id = 0, last_task_id = 0;  // a batch of ids
   lock_crossings crossings;
-  int64_t alone_since_ns = 0;  // not 0: the tasks of many timers became ready then, and nobody was woken for them
+  int64_t alone_since_ns = 0;       // not 0: the tasks of many timers became ready then, and nobody was woken for them
   processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
 
   // Shared: each has its own protocol.

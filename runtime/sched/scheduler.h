@@ -4,10 +4,10 @@
 //   Producer: K1 publish the work (ring, mail, global queue, public fork). K2 light barrier; a full fence by a thread
 //             that drives no processor. K3 if a worker is idle and none searches, take the search token (CAS searching
 //             0 -> 1) and hand it to an idle worker.
-//   Sleeper:  L1 give up the search token if held; join the idle list, under its lock. L2 heavy barrier; a full fence if
-//             all workers are on the list by then: whoever runs afterwards left the list after L1, under the same lock.
-//             L3 look at every queue again; if there is work, leave the list and search. L4 sleep on the worker's futex
-//             word.
+//   Sleeper:  L1 give up the search token if held; join the idle list, under its lock. L2 heavy barrier; a full fence
+//             if all workers are on the list by then: whoever runs later left it after L1, under the same lock.
+//             L3 look at every queue again; if there is work, leave the list and search. L4 sleep on the worker's
+//             futex word.
 //   Either K3 sees L1, or the barrier makes K1 visible to L3. A producer that sees a searcher may leave it to it: the
 //   searcher passes L1 to L3 before it sleeps. The last searcher to find work hands the token on (K3), so that wakes
 //   spread one by one.

@@ -13,9 +13,9 @@
 //   than all of the levels below, and its time tells which slot it is in.
 //   A slot's bit is set if it has timers; it may be set for a slot whose timers were all disarmed.
 //   A timer's deadline does not change while it is queued.
-//   A timer knows its place in the heap, and in the slot that it was added to. When slots are distributed or opened only
-//   arrays of deadlines and pointers move, and no timer is touched: each would be a cold line. So the place may be wrong
-//   afterwards; the first removal from such a slot tells all of its timers where they are now.
+//   A timer knows its place in the heap, and in the slot that it was added to. When slots are distributed or opened
+//   only arrays of deadlines and pointers move, and no timer is touched: each would be a cold line. So the place may be
+//   wrong afterwards; the first removal from such a slot tells all of its timers where they are now.
 //
 // Rejected: slots as lists through the timers. Walking one waits for a cold line at each step (half of all CPU time of
 // a million sleepers); an array names the timers beforehand, so they are fetched while others are handled.
@@ -119,8 +119,7 @@ class timer_queue {
 
   class entry {
    public:
-    entry(int64_t deadline, sleeper* node) noexcept
-        : deadline_ns(deadline), node_(reinterpret_cast<uintptr_t>(node)) {}
+    entry(int64_t deadline, sleeper* node) noexcept : deadline_ns(deadline), node_(reinterpret_cast<uintptr_t>(node)) {}
     int64_t deadline_ns;
     sleeper* node() const noexcept { return reinterpret_cast<sleeper*>(node_); }
     bool gone() const noexcept { return (node_ & 1) != 0; }

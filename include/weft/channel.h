@@ -70,7 +70,7 @@ struct channel_ops {
   static std::size_t wrap(channel_core& c, std::size_t i) noexcept { return i >= c.capacity ? i - c.capacity : i; }
 
   static std::size_t count(channel_core& c) noexcept {
-    // relaxed: under the lock.
+    // relaxed: under the lock, or a snapshot.
     return c.count.load(std::memory_order_relaxed);
   }
   static void set_count(channel_core& c, std::size_t n) noexcept {
@@ -78,8 +78,16 @@ struct channel_ops {
     c.count.store(n, std::memory_order_relaxed);
   }
   static bool closed(channel_core& c) noexcept {
-    // relaxed: under the lock.
+    // relaxed: under the lock, or a snapshot.
     return c.closed.load(std::memory_order_relaxed);
+  }
+
+  /// Whether it looks as if a send, or a receive, could be done at once. Without the lock, a snapshot.
+  static bool can_send(channel_core& c) noexcept {
+    return count(c) < c.capacity || closed(c) || !c.receivers.looks_empty();
+  }
+  static bool can_receive(channel_core& c) noexcept {
+    return count(c) != 0 || !c.senders.looks_empty() || closed(c);
   }
 
   /// Ends an operation of its own: unlocks, and wakes whom it served.
@@ -209,6 +217,7 @@ class [[nodiscard]] send_awaiter {
 
   // As an arm of a select; see select_core.h.
   biased_lock* arm_lock() noexcept { return core_ == nullptr ? nullptr : &core_->lock; }
+  bool arm_look() const noexcept { return core_ != nullptr && channel_ops<T>::can_send(*core_); }
   WEFT_INLINE bool arm_try() noexcept {
     if (core_ == nullptr) [[unlikely]]
       return false;
@@ -273,6 +282,7 @@ class [[nodiscard]] receive_awaiter {
 
   // As an arm of a select; see select_core.h.
   biased_lock* arm_lock() noexcept { return core_ == nullptr ? nullptr : &core_->lock; }
+  bool arm_look() const noexcept { return core_ != nullptr && channel_ops<T>::can_receive(*core_); }
   WEFT_INLINE bool arm_try() noexcept {
     if (core_ == nullptr) [[unlikely]]
       return false;

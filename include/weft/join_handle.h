@@ -97,10 +97,11 @@ class [[nodiscard]] join_handle_awaiter {
     if (handle_->task_ == nullptr) join_misuse("a weft::join_handle that has no task, as an arm of a select");
     return join_arm_lock(handle_->task_);
   }
-  bool arm_try() noexcept {
+  bool arm_look() const noexcept {
     if (handle_->task_ == nullptr) join_misuse("a weft::join_handle that has no task, as an arm of a select");
     return join_is_done(handle_->task_);
   }
+  bool arm_try() const noexcept { return arm_look(); }
   bool arm_poll(uintptr_t&) noexcept { return join_is_done(handle_->task_); }
   bool arm_enqueue() noexcept { return join_arm_enqueue(handle_->task_, waiter_); }
   void arm_leave(waiter_chain&) noexcept { join_arm_leave(handle_->task_, waiter_); }

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <type_traits>
 #include <utility>
 
+#include <weft/detail/check.h>
+#include <weft/detail/context.h>
 #include <weft/mutex.h>
 #include <weft/task.h>
 
@@ -13,7 +16,8 @@ namespace weft {
 /// Runs one call, and lets every other caller wait until it has ended.
 ///
 /// If the call throws, the exception goes to its caller and the next one tries again, as with std::call_once.
-/// Thread safety: any task. Must outlive its callers. Cost: a load once the call has ended.
+/// Thread safety: any task, and plain threads by blocking_call(). Must outlive its callers. Cost: a load once the call
+/// has ended.
 class once {
  public:
   once() noexcept = default;
@@ -30,6 +34,21 @@ class once {
       co_await std::move(f)(std::move(args)...);
     else
       std::move(f)(std::move(args)...);
+    // release: pairs with the acquire load in done().
+    done_.store(true, std::memory_order_release);
+  }
+
+  /// For plain threads: call() of a plain function, which blocks the calling thread while another call runs, a task's
+  /// or a thread's. Aborts inside a task.
+  template <class F, class... Args>
+  void blocking_call(F&& f, Args&&... args) {
+    static_assert(!detail::is_task<std::invoke_result_t<F, Args...>>,
+                  "weft: once::blocking_call runs plain functions; a task<> needs co_await call()");
+    WEFT_CHECK(detail::this_context.current == nullptr, "once::blocking_call inside a task; use co_await call()");
+    if (done()) return;
+    const mutex_guard lock = mutex_.blocking_lock();
+    if (done()) return;
+    std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
     // release: pairs with the acquire load in done().
     done_.store(true, std::memory_order_release);
   }

@@ -77,6 +77,14 @@ class runtime {
   /// rest and reports them. Blocks the calling plain thread; later calls return the same report.
   shutdown_report shutdown(std::chrono::nanoseconds deadline);
 
+  /// Runs an epoch: pools and caches that were not used since the last one are cleared, memory that stays empty goes back
+  /// to the kernel. What a pool holds is gone after two.
+  ///
+  /// Blocks the calling plain thread until every processor has passed the epoch, which one that computes does at its
+  /// next switch of tasks. In a task it holds the processor meanwhile, for at most 10 ms. Without threads: by the thread
+  /// that polls. Does nothing after shutdown.
+  void collect();
+
   /// All live tasks, in the order of their ids. Approximate while tasks run.
   std::vector<task_info> tasks() const;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
@@ -56,16 +57,6 @@ concept selectable = requires(arm_holder<T>& a, uintptr_t& woken, waiter_chain& 
   { a.get().arm_where() } -> std::same_as<std::source_location>;
 };
 
-template <class Holder>
-inline constexpr select_arm::operations arm_operations{
-    [](void* h) noexcept { return static_cast<Holder*>(h)->get().arm_lock(); },
-    [](void* h) noexcept { return static_cast<Holder*>(h)->get().arm_try(); },
-    [](void* h, uintptr_t& woken) noexcept { return static_cast<Holder*>(h)->get().arm_poll(woken); },
-    [](void* h) noexcept { return static_cast<Holder*>(h)->get().arm_enqueue(); },
-    [](void* h, waiter_chain& woken) noexcept { static_cast<Holder*>(h)->get().arm_leave(woken); },
-    [](void* h) noexcept -> waiter& { return static_cast<Holder*>(h)->get().arm_waiter(); },
-};
-
 /// How a result is stored: void as std::monostate, a reference as a wrapper.
 template <class R>
 using stored_t = std::conditional_t<
@@ -116,7 +107,7 @@ namespace detail {
 
 enum class arm_order : uint8_t { random, given };
 
-/// Attempts the arms, each at most once, until one comes about.
+/// The arms with their types, and the steps of [select] that need them.
 template <arm_order Order, class... Arms>
 class arm_set {
  public:
@@ -127,55 +118,152 @@ class arm_set {
       "weft::select takes what send(), receive(), acquire(), lock(), wait(), sleep_for(), sleep_until() and next() "
       "return, and join handles");
   using result = select_result<arm_result_t<Arms>...>;
+  using locks = select_locks<count>;
 
-  explicit arm_set(Arms&... arms) noexcept : holders_(arm_holder<Arms>(arms)...) {}
+  explicit arm_set(Arms&... arms) noexcept : holders_{arm_holder<Arms>(arms)...} {}
 
   /// X1. The arm that came about, or select_core::open.
   WEFT_INLINE uint32_t attempt() noexcept {
-    for (std::size_t i = 0; i < count; ++i) order_[i] = static_cast<uint8_t>(i);
-    for (std::size_t i = 0; i < count; ++i) {
-      if constexpr (Order == arm_order::random) {
-        if (i + 1 < count) std::swap(order_[i], order_[i + select_random(static_cast<uint32_t>(count - i))]);
-      }
-      if (attempt_arm(order_[i])) return order_[i];
-    }
-    return select_core::open;
+    return first_of(look(), [](auto& arm) { return arm.arm_try(); });
   }
 
-  const uint8_t* order() const noexcept { return order_.data(); }
+  WEFT_INLINE locks all_locks() noexcept { return all_locks(indexes); }
+
+  /// With all locks held: the arms that may be ready, a bit each; an arm that can tell is there only if it is.
+  WEFT_INLINE uint64_t look() noexcept { return look(indexes); }
+
+  /// With all locks held: the arm of those that came about, or select_core::open.
+  uint32_t poll(uint64_t ready, uintptr_t& woken) noexcept {
+    return first_of(ready, [&](auto& arm) { return arm.arm_lock() != nullptr && arm.arm_poll(woken); });
+  }
+
+  /// X3, with all locks held. The arms that are queued: all if it is `count`; else that one could be done after all.
+  WEFT_INLINE uint32_t enqueue(select_core& core) noexcept { return enqueue(core, indexes); }
+
+  /// With all locks held: takes the first `queued` arms out again, which nobody has seen.
+  void leave_first(uint32_t queued, waiter_chain& woken) noexcept { leave_first(queued, woken, indexes); }
+
+  /// X5.
+  WEFT_INLINE void leave(uint32_t winner) noexcept { leave(winner, indexes); }
 
   /// For the dump: where the first arm is written.
   std::source_location where() noexcept { return std::get<0>(holders_).get().arm_where(); }
 
-  void describe(std::array<select_arm, count>& arms) noexcept {
-    describe_each(arms, std::index_sequence_for<Arms...>{});
-  }
-
-  result take(uint32_t winner) { return take_from(winner, std::index_sequence_for<Arms...>{}); }
+  WEFT_INLINE result take(uint32_t winner) { return take_from(winner, indexes); }
 
  private:
-  WEFT_INLINE bool attempt_arm(uint32_t arm) noexcept {
-    return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      bool done = false;
-      (void)((arm == I && (done = std::get<I>(holders_).get().arm_try(), true)) || ...);
-      return done;
-    }(std::index_sequence_for<Arms...>{});
+  template <class A, class...>
+  struct first_type {
+    using type = A;
+  };
+  using first = typename first_type<Arms...>::type;
+  // Arms of one type are found by their index, without a branch for each.
+  static constexpr bool alike = (std::is_same_v<Arms, first> && ...);
+  static constexpr uint64_t all = ~uint64_t{0} >> (64 - count);
+  static constexpr std::index_sequence_for<Arms...> indexes{};
+
+  template <std::size_t... I>
+  WEFT_INLINE locks all_locks(std::index_sequence<I...>) noexcept {
+    return locks({arm<I>().arm_lock()...});
   }
 
   template <std::size_t... I>
-  void describe_each(std::array<select_arm, count>& arms, std::index_sequence<I...>) noexcept {
-    ((arms[I].object = &std::get<I>(holders_), arms[I].does = &arm_operations<arm_holder<Arms>>), ...);
+  WEFT_INLINE uint64_t look(std::index_sequence<I...>) noexcept {
+    return ((uint64_t{look_at(arm<I>())} << I) | ...);
   }
 
   template <std::size_t... I>
-  result take_from(uint32_t winner, std::index_sequence<I...>) {
+  WEFT_INLINE uint32_t enqueue(select_core& core, std::index_sequence<I...>) noexcept {
+    uint32_t queued = 0;
+    (void)((enqueue_one<I>(core) && (++queued, true)) && ...);
+    return queued;
+  }
+
+  template <std::size_t... I>
+  void leave_first(uint32_t queued, waiter_chain& woken, std::index_sequence<I...>) noexcept {
+    ((I < queued && arm<I>().arm_lock() != nullptr ? arm<I>().arm_leave(woken) : void()), ...);
+  }
+
+  template <std::size_t... I>
+  WEFT_INLINE void leave(uint32_t winner, std::index_sequence<I...>) noexcept {
+    ((I != winner ? leave_one<I>() : void()), ...);
+  }
+
+  template <std::size_t I>
+  WEFT_INLINE auto& arm() noexcept {
+    return std::get<I>(holders_).get();
+  }
+
+  template <class Arm>
+  WEFT_INLINE static bool look_at(Arm& arm) noexcept {
+    if constexpr (requires { arm.arm_look(); })
+      return arm.arm_look();
+    else
+      return true;
+  }
+
+  template <std::size_t I>
+  WEFT_INLINE bool enqueue_one(select_core& core) noexcept {
+    if (arm<I>().arm_lock() == nullptr) return true;
+    waiter& w = arm<I>().arm_waiter();
+    w.who = reinterpret_cast<uintptr_t>(&core) | who_is_select;
+    w.result = wait_result::pending;
+    w.arm = static_cast<uint8_t>(I);
+    return arm<I>().arm_enqueue();
+  }
+
+  template <std::size_t I>
+  WEFT_INLINE void leave_one() noexcept {
+    biased_lock* lock = arm<I>().arm_lock();
+    if (lock == nullptr) return;
+    waiter_chain woken;
+    lock->lock();
+    arm<I>().arm_leave(woken);
+    lock->unlock();
+    wake_chain(woken.first());
+  }
+
+  template <class F>
+  WEFT_INLINE bool with(uint32_t arm, const F& f) noexcept {
+    if constexpr (alike) {
+      return f(holders_[arm].get());
+    } else {
+      return [&]<std::size_t... I>(std::index_sequence<I...>) {
+        bool done = false;
+        (void)((arm == I && (done = f(std::get<I>(holders_).get()), true)) || ...);
+        return done;
+      }(indexes);
+    }
+  }
+
+  template <class F>
+  WEFT_INLINE uint32_t first_of(uint64_t ready, const F& does) noexcept {
+    while (ready != 0) {
+      const uint32_t arm = choose(ready);
+      if (with(arm, does)) [[likely]]
+        return arm;
+      ready &= ~(uint64_t{1} << arm);
+    }
+    return select_core::open;
+  }
+
+  WEFT_INLINE static uint32_t choose(uint64_t ready) noexcept {
+    if constexpr (Order == arm_order::random && count > 1) {
+      if (ready == all) return select_random(count);
+      if ((ready & (ready - 1)) != 0) ready = random_bit(ready);
+    }
+    return static_cast<uint32_t>(std::countr_zero(ready));
+  }
+
+  template <std::size_t... I>
+  WEFT_INLINE result take_from(uint32_t winner, std::index_sequence<I...>) {
     result r;
     (void)((winner == I && (take_one<I>(r), true)) || ...);
     return r;
   }
 
   template <std::size_t I>
-  void take_one(result& r) {
+  WEFT_INLINE void take_one(result& r) {
     auto& awaiter = std::get<I>(holders_).get();
     if constexpr (std::is_void_v<decltype(awaiter.await_resume())>) {
       awaiter.await_resume();
@@ -185,8 +273,7 @@ class arm_set {
     }
   }
 
-  std::tuple<arm_holder<Arms>...> holders_;
-  std::array<uint8_t, count> order_;
+  std::conditional_t<alike, std::array<arm_holder<first>, count>, std::tuple<arm_holder<Arms>...>> holders_;
 };
 
 template <arm_order Order, class... Arms>
@@ -196,12 +283,12 @@ class [[nodiscard]] select_awaiter {
   /// An awaiter that is destroyed with its task (shutdown) leaves the queues.
   ~select_awaiter() {
     if (core_.queued) [[unlikely]]
-      leave_select(core_, arms_.data(), count);
+      leave();
   }
   select_awaiter(const select_awaiter&) = delete;
   select_awaiter& operator=(const select_awaiter&) = delete;
 
-  bool await_ready() noexcept {
+  WEFT_INLINE bool await_ready() noexcept {
     if (stop_pending()) [[unlikely]] {
       set_winner(select_core::stopped);
       return true;
@@ -212,31 +299,80 @@ class [[nodiscard]] select_awaiter {
     return spend_budget();
   }
 
-  transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
+  WEFT_INLINE transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
     // relaxed: no arm is queued yet.
     if (core_.winner.load(std::memory_order_relaxed) != select_core::open)
       return transfer_to(yield_strand(leaf, set_.where()));
-    set_.describe(arms_);
-    return transfer_to(park_in_select(core_, arms_.data(), count, set_.order(), leaf, set_.where()));
+    return transfer_to(park(leaf));
   }
 
-  select_result<arm_result_t<Arms>...> await_resume() {
-    if (core_.queued) leave_select(core_, arms_.data(), count);
+  WEFT_INLINE select_result<arm_result_t<Arms>...> await_resume() {
+    if (core_.queued) leave();
     // relaxed: it does not change any more.
     return set_.take(core_.winner.load(std::memory_order_relaxed));
   }
 
  private:
-  static constexpr std::size_t count = sizeof...(Arms);
+  using locks_type = typename arm_set<Order, Arms...>::locks;
+  static constexpr uint32_t count = sizeof...(Arms);
 
   void set_winner(uint32_t arm) noexcept {
     // relaxed: no arm is queued.
     core_.winner.store(arm, std::memory_order_relaxed);
   }
 
+  // X2 to X4; or goes on at once, with the winner set.
+  WEFT_NOINLINE std::coroutine_handle<> park(std::coroutine_handle<> leaf) noexcept {
+    locks_type locks = set_.all_locks();
+    if (locks.empty()) {
+      set_winner(select_core::stopped);  // a stop is all that can end it
+      return park_for_ever(core_, leaf, wait_reason::select_none, set_.where());
+    }
+    announce_wait(locks.first());
+    locks.lock();
+    if (stop_pending()) [[unlikely]] {
+      locks.unlock();
+      set_winner(select_core::stopped);
+      return leaf;
+    }
+    const uint64_t ready = set_.look();
+    if (ready != 0 && poll(ready, locks)) return leaf;
+    if (const uint32_t queued = set_.enqueue(core_); queued != count) [[unlikely]] {
+      done_after_all(queued, locks);
+      return leaf;
+    }
+    core_.queued = true;
+    begin_select_wait(core_, leaf, set_.where());
+    locks.unlock();
+    return switch_away();
+  }
+
+  WEFT_NOINLINE bool poll(uint64_t ready, locks_type locks) noexcept {
+    uintptr_t woken = 0;
+    const uint32_t winner = set_.poll(ready, woken);
+    if (winner == select_core::open) return false;
+    locks.unlock();
+    if (woken != 0) wake(woken);
+    set_winner(winner);
+    return true;
+  }
+
+  WEFT_NOINLINE void done_after_all(uint32_t winner, locks_type locks) noexcept {
+    waiter_chain woken;
+    set_.leave_first(winner, woken);
+    locks.unlock();
+    wake_chain(woken.first());
+    set_winner(winner);
+  }
+
+  WEFT_NOINLINE void leave() noexcept {
+    // relaxed: it does not change any more.
+    set_.leave(core_.winner.load(std::memory_order_relaxed));
+    core_.queued = false;
+  }
+
   arm_set<Order, Arms...> set_;
   select_core core_;
-  std::array<select_arm, count> arms_;
 };
 
 }  // namespace detail
@@ -250,7 +386,8 @@ class [[nodiscard]] select_awaiter {
 /// channel is never ready. The same channel may appear in several arms; a select never takes its own value.
 ///
 /// The result is empty if the task was asked to stop. An exception of a joined task is rethrown. Parks while nothing is
-/// ready. Cost: a lock for each arm that is tried; parking takes each arm's lock twice; no allocation.
+/// ready. Cost: a look at each arm, and a lock for each that is tried; parking takes each arm's lock twice; no
+/// allocation.
 template <class... Arms>
 auto select(Arms&&... arms) noexcept {
   return detail::select_awaiter<detail::arm_order::random, std::remove_cvref_t<Arms>...>(arms...);
@@ -265,16 +402,19 @@ auto select_first(Arms&&... arms) noexcept {
 /// Does one of the operations if that is possible at once; empty if none is ready. Never parks; any thread.
 ///
 /// Empty means that there was a moment at which none was ready: if at every moment one of the channels is, one is
-/// found. Cost: a lock for each arm that is tried; if none is ready, all of them once more, together.
+/// found. Cost: a look at each arm, and a lock for each that is tried; if none is ready, all locks, together.
 template <class... Arms>
 auto try_select(Arms&&... arms) {
   detail::arm_set<detail::arm_order::random, std::remove_cvref_t<Arms>...> set(arms...);
   uint32_t winner = set.attempt();
-  if constexpr (sizeof...(Arms) > 1) {
-    if (winner == detail::select_core::open) {
-      std::array<detail::select_arm, sizeof...(Arms)> described;
-      set.describe(described);
-      winner = detail::try_together(described.data(), sizeof...(Arms), set.order());
+  // Arms that are looked at one by one may each be not ready at its turn although at every moment one of them was.
+  if (winner == detail::select_core::open) {
+    if (auto locks = set.all_locks(); !locks.empty()) {
+      uintptr_t woken = 0;
+      locks.lock();
+      winner = set.poll(set.look(), woken);
+      locks.unlock();
+      if (woken != 0) detail::wake(woken);
     }
   }
   return set.take(winner);

@@ -49,6 +49,7 @@ class [[nodiscard]] sleep_awaiter {
 
   // As an arm of a select.
   biased_lock* arm_lock() noexcept { return timer_arm_lock(sleeper_); }
+  bool arm_look() const noexcept { return due_; }
   bool arm_try() noexcept {
     if (due_) sleeper_.result = wait_result::done;
     return due_;

@@ -97,6 +97,8 @@ shutdown_report runtime::shutdown(std::chrono::nanoseconds deadline) {
   return report;
 }
 
+void runtime::collect() { impl_->sched->epochs().collect(); }
+
 std::vector<task_info> runtime::tasks() const { return detail::list_tasks(*impl_->sched); }
 
 std::string runtime::dump() const { return detail::dump_tasks(*impl_->sched); }

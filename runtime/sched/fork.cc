@@ -201,11 +201,11 @@ void recycle_fork_strand(processor& p, strand* s) noexcept {
   f->top = &f->first;
   f->first.sp = f->first.base();
   // relaxed: for the registry.
-  f->stop.store(0, std::memory_order_relaxed);
-  // relaxed: as above.
   f->task.store(nullptr, std::memory_order_relaxed);  // E1 of [stop-scope]
   f->continues = nullptr;
   p.sched.left_registry();
+  // relaxed: after E3, so no stop that was meant for the fork that has ended comes later.
+  f->stop.store(0, std::memory_order_relaxed);
   if (p.fork_stack == nullptr) {
     p.fork_stack = f;
   } else {

@@ -9,7 +9,7 @@ namespace weft::detail {
 
 constinit std::array<padded_lock, std::size_t{1} << lock_table_bits> lock_table;
 
-constinit bias_owner<> no_processor(false);
+constinit bias_owner<> no_processor(0);
 
 namespace {
 
@@ -17,6 +17,7 @@ namespace {
 struct owner_pool {
   std::mutex mutex;
   std::vector<bias_owner<>*> unused;  // guarded by mutex
+  uint32_t made = 0;                  // guarded by mutex
 };
 
 owner_pool& owners() {
@@ -29,7 +30,7 @@ owner_pool& owners() {
 bias_owner<>* take_bias_owner() {
   owner_pool& pool = owners();
   const std::lock_guard guard(pool.mutex);
-  if (pool.unused.empty()) return new bias_owner<>(true);
+  if (pool.unused.empty()) return new bias_owner<>(++pool.made);
   bias_owner<>* owner = pool.unused.back();
   pool.unused.pop_back();
   return owner;

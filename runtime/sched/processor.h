@@ -17,6 +17,7 @@
 #include "base/fast_random.h"
 #include "base/histogram.h"
 #include "mem/block_heap.h"
+#include "sched/epoch.h"
 #include "sched/inbox.h"
 #include "sched/run_next.h"
 #include "sched/run_queue.h"
@@ -75,7 +76,10 @@ class alignas(128) processor {
         random(seed),
         blocks(heap),
         forks(1024, shared) {}
-  ~processor() { give_bias_owner(locks); }
+  ~processor() {
+    forget_epoch_slot(locks->slot);
+    give_bias_owner(locks);
+  }
   processor(const processor&) = delete;
   processor& operator=(const processor&) = delete;
 
@@ -96,6 +100,7 @@ class alignas(128) processor {
   uint64_t next_task_id = 0, last_task_id = 0;  // a batch of ids
   lock_crossings crossings;
   int64_t alone_since_ns = 0;       // not 0: the tasks of many timers became ready then, and nobody was woken for them
+  uint32_t epoch_passed = 0;        // the last one; see [epoch]
   processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
 
   // Shared: each has its own protocol.

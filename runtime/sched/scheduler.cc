@@ -124,11 +124,6 @@ uint32_t scheduler::thread_count() const noexcept {
   return static_cast<uint32_t>(workers_.size()) + (monitor_thread_ != nullptr ? 1 : 0);
 }
 
-uint32_t scheduler::coarse_ms() const noexcept {
-  // relaxed: a rough clock.
-  return coarse_ms_.load(std::memory_order_relaxed);
-}
-
 void scheduler::touch_clock(int64_t now) noexcept {
   const auto ms = static_cast<uint32_t>((now - start_ns_) / 1'000'000);
   // relaxed: a rough clock; writers agree. Looked at first to keep the line shared.

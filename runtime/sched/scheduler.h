@@ -33,6 +33,7 @@
 #include "os/note.h"
 #include "os/seams.h"
 #include "sched/blocking_pool.h"
+#include "sched/epoch.h"
 #include "sched/global_queue.h"
 #include "sched/processor.h"
 #include "sched/stop.h"
@@ -71,6 +72,9 @@ class scheduler {
   /// K2 and K3 of [wake].
   void wake_one() noexcept;
 
+  /// Wakes every idle worker, the monitor, and the host of a hosted runtime.
+  void wake_all() noexcept;
+
   /// The processor took many locks that others held last; `from` held this one. See gather.cc.
   static void locks_crossed(processor& p, bias_owner<>* from) noexcept;
 
@@ -91,7 +95,7 @@ class scheduler {
     return (gate_.load(std::memory_order_seq_cst) & gate_closed) == 0;
   }
 
-  /// Whether launch_task() has to look closer: admission is closed, or scopes are being pruned.
+  /// Whether launch_task() has to look closer: admission is closed, or scopes are being pruned or stopped.
   bool gate_is_open() const noexcept {
     // seq_cst: as above.
     return gate_.load(std::memory_order_seq_cst) == 0;
@@ -108,14 +112,20 @@ class scheduler {
       gate_.fetch_and(~gate_prunes_scopes, std::memory_order_seq_cst);
   }
 
-  /// T2 of [stop-scope], and its end.
+  /// T2 of [stop-scope], and the end of the pass.
   void begin_stop_pass() noexcept {
-    // seq_cst: T2.
+    // seq_cst: T2, here and below; read in E3 and in L1 and L3.
     ending_.fetch_add(ending_stop_pass, std::memory_order_seq_cst);
+    gate_.fetch_add(gate_stop_pass, std::memory_order_seq_cst);
   }
   void end_stop_pass() noexcept {
     // seq_cst: as above.
+    gate_.fetch_sub(gate_stop_pass, std::memory_order_seq_cst);
     ending_.fetch_sub(ending_stop_pass, std::memory_order_seq_cst);
+  }
+  bool stops_scopes() const noexcept {
+    // seq_cst: L1 and L3 of [stop-scope].
+    return gate_.load(std::memory_order_seq_cst) >= gate_stop_pass;
   }
   /// E2 and E3, after E1.
   WEFT_INLINE void left_registry() noexcept {
@@ -125,6 +135,11 @@ class scheduler {
       stops_.let_pass();
   }
   stop_registry& stops() noexcept { return stops_; }
+  epoch_driver& epochs() noexcept { return epochs_; }
+  bool stops_workers() const noexcept {
+    // acquire: pairs with stop_workers().
+    return stopping_.load(std::memory_order_acquire) != 0;
+  }
 
   /// Asks every live task to stop.
   void stop_all() noexcept;
@@ -150,7 +165,10 @@ class scheduler {
   }
 
   /// Milliseconds since the start, as of the monitor's last tick.
-  uint32_t coarse_ms() const noexcept;
+  uint32_t coarse_ms() const noexcept {
+    // relaxed: a coarse clock.
+    return coarse_ms_.load(std::memory_order_relaxed);
+  }
   int64_t now_ns() noexcept { return seams_.time->now_ns(); }
   int64_t start_ns() const noexcept { return start_ns_; }
 
@@ -256,7 +274,6 @@ class scheduler {
   worker* pop_idle() noexcept;
   bool leave_idle(worker& w) noexcept;
   void signal(worker& w) noexcept;
-  void wake_all() noexcept;
   void rouse_monitor() noexcept;
   void wake_monitor() noexcept;
   void touch_clock(int64_t now) noexcept;
@@ -282,6 +299,7 @@ class scheduler {
   sched::global_queue global_;
   blocking_pool blocking_;
   stop_registry stops_{*this};
+  epoch_driver epochs_{*this};
   // drive::host: the set of the two others, which the host watches.
   int wake_fd_ = -1;
   int event_fd_ = -1;  // signalled when a strand comes from outside
@@ -302,6 +320,7 @@ class scheduler {
   alignas(64) std::atomic<uint32_t> stopping_{0};    // 1: workers end
   static constexpr uint32_t gate_closed = 1;         // no new tasks
   static constexpr uint32_t gate_prunes_scopes = 2;  // new tasks are noted
+  static constexpr uint32_t gate_stop_pass = 4;      // times the stop passes, which new tasks ask
   std::atomic<uint32_t> gate_{0};
   static constexpr uint32_t ending_drains = 1;     // the end of the last task signals drained_
   static constexpr uint32_t ending_stop_pass = 2;  // times the stop passes

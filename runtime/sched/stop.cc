@@ -13,17 +13,6 @@
 
 namespace weft::detail {
 
-class stop_registry::stop_pass {
- public:
-  explicit stop_pass(scheduler& s) noexcept : sched_(s) { sched_.begin_stop_pass(); }
-  ~stop_pass() { sched_.end_stop_pass(); }
-  stop_pass(const stop_pass&) = delete;
-  stop_pass& operator=(const stop_pass&) = delete;
-
- private:
-  scheduler& sched_;
-};
-
 namespace {
 
 // S3 and S4 of [stop]. True: the strand was found waiting, and has been dealt with.
@@ -124,25 +113,17 @@ bool still_works_for(const strand_to_stop& f) noexcept {
                            static_cast<fork_strand*>(f.s)->task.load(std::memory_order_relaxed) == f.task);
 }
 
-// What it starts from now on is stopped by L3. What it had started was so too, or is left to whoever set the flag.
 bool was_asked(const strand* s) noexcept {
   // relaxed: once set it stays while the task lives.
   return (s->stop.load(std::memory_order_relaxed) & stop_asked) != 0;
 }
 
-// T4, under the lock that it names. True: some had not been asked before, and may have started others meanwhile; also
-// those that have ended meanwhile.
-bool give_flags(std::span<const strand_to_stop> found) noexcept {
-  bool fresh = false;
+// T5, under the lock that it names.
+void give_flags(std::span<const strand_to_stop> found) noexcept {
   stop_batch batch;
-  for (const strand_to_stop& f : found) {
-    const bool ended = !still_works_for(f);
-    if (!ended && was_asked(f.s)) continue;
-    fresh = true;
-    if (!ended) batch.add(f.s);
-  }
+  for (const strand_to_stop& f : found)
+    if (still_works_for(f) && !was_asked(f.s)) batch.add(f.s);
   batch.finish();
-  return fresh;
 }
 
 // A fork's strand names its task in a place where a task has its id, so the pointer is only compared.
@@ -159,8 +140,48 @@ void find_forks(scheduler& sched, std::vector<strand_to_stop>& found, IsForked&&
 
 }  // namespace
 
+stop_registry::stop_pass::stop_pass(stop_registry& stops) noexcept : stops_(stops) {
+  {
+    std::lock_guard guard(stops_.births_mutex_);
+    stops_.passes_.push_back(this);
+  }
+  stops_.sched_.begin_stop_pass();
+}
+
+stop_registry::stop_pass::~stop_pass() {
+  stops_.sched_.end_stop_pass();
+  std::lock_guard guard(stops_.births_mutex_);
+  std::erase(stops_.passes_, this);
+}
+
+void stop_registry::stop_pass::know(std::unordered_set<uint64_t>& inside) noexcept {
+  std::lock_guard guard(stops_.births_mutex_);
+  // In the order in which they came, so the scope around one is there before it.
+  for (const scope_edge& e : seen_)
+    if (inside.contains(e.around)) inside.insert(e.scope);
+  inside_ = inside;
+  knows_ = true;
+}
+
+void stop_registry::stop_pass::see(const scope_edge& e) noexcept {
+  if (!knows_)
+    seen_.push_back(e);
+  else if (inside_.contains(e.around))
+    inside_.insert(e.scope);
+}
+
+bool stop_registry::stops_births_in(uint64_t scope) noexcept {
+  std::lock_guard guard(births_mutex_);
+  return std::any_of(passes_.begin(), passes_.end(), [=](const stop_pass* p) { return p->has(scope); });
+}
+
+void stop_registry::show(const scope_edge& e) noexcept {
+  std::lock_guard guard(births_mutex_);
+  for (stop_pass* p : passes_) p->see(e);
+}
+
 void stop_registry::stop_forks(task_control* t, uint64_t id) noexcept {
-  const stop_pass pass(sched_);
+  const stop_pass pass(*this);
   std_atomics::heavy_barrier();
   std::vector<strand_to_stop> found;
   find_forks(sched_, found, [=](task_control* of) { return of == t ? id : 0; });
@@ -169,35 +190,42 @@ void stop_registry::stop_forks(task_control* t, uint64_t id) noexcept {
 }
 
 void stop_registry::stop_inside(std::span<const uint64_t> scopes) noexcept {
-  const stop_pass pass(sched_);
-  for (bool fresh = true; fresh;) {
-    std_atomics::heavy_barrier();
-    std::unordered_set<uint64_t> inside(scopes.begin(), scopes.end());
-    std::vector<scope_edge> edges = all_edges();
-    std::sort(edges.begin(), edges.end(), [](const scope_edge& a, const scope_edge& b) { return a.scope < b.scope; });
-    for (const scope_edge& e : edges)
-      if (inside.contains(e.around)) inside.insert(e.scope);
+  stop_pass pass(*this);
+  std_atomics::heavy_barrier();  // T2
+  std::unordered_set<uint64_t> inside(scopes.begin(), scopes.end());
+  std::vector<scope_edge> edges = all_edges();
+  std::sort(edges.begin(), edges.end(), [](const scope_edge& a, const scope_edge& b) { return a.scope < b.scope; });
+  for (const scope_edge& e : edges)
+    if (inside.contains(e.around)) inside.insert(e.scope);
+  pass.know(inside);  // T3
 
-    std::vector<strand_to_stop> found;
-    std::unordered_map<task_control*, uint64_t> forked;
-    sched_.heap().for_each_strand([&](strand* s) {
-      // relaxed: a block that becomes a task's meanwhile is that of a starter who sees its own flag (L3).
-      if (s->kind.load(std::memory_order_relaxed) != strand_kind::task) return;
-      auto* t = static_cast<task_control*>(s);
-      // acquire: the scope was written before the id.
-      const uint64_t id = t->id.load(std::memory_order_acquire);
-      if (id == 0 || !inside.contains(t->scope())) return;
-      if (!was_asked(t)) found.push_back({t, t, id});
-      if (t->has_forked()) forked.emplace(t, id);
-    });
-    if (!forked.empty())
-      find_forks(sched_, found, [&](task_control* of) {
-        const auto at = forked.find(of);
-        return at != forked.end() ? at->second : 0;
-      });
+  std::vector<strand_to_stop> found;
+  sched_.heap().for_each_strand([&](strand* s) {  // T4
+    // relaxed: a block that becomes a task's meanwhile is that of one that is born with its flag.
+    if (s->kind.load(std::memory_order_relaxed) != strand_kind::task) return;
+    auto* t = static_cast<task_control*>(s);
+    // acquire: the scope was written before the id.
+    const uint64_t id = t->id.load(std::memory_order_acquire);
+    if (id != 0 && inside.contains(t->scope())) found.push_back({t, t, id});
+  });
+  if (found.empty()) return;
+  {
     std::lock_guard guard(pass_mutex_);
-    fresh = give_flags(found);
+    give_flags(found);  // T5
   }
+
+  std_atomics::heavy_barrier();  // T6
+  std::unordered_map<task_control*, uint64_t> forked;
+  for (const strand_to_stop& f : found)
+    if (still_works_for(f) && f.task->has_forked()) forked.emplace(f.task, f.id);
+  if (forked.empty()) return;
+  found.clear();
+  find_forks(sched_, found, [&](task_control* of) {
+    const auto at = forked.find(of);
+    return at != forked.end() ? at->second : 0;
+  });
+  std::lock_guard guard(pass_mutex_);
+  give_flags(found);
 }
 
 std::vector<scope_edge> stop_registry::all_edges() noexcept {
@@ -220,6 +248,7 @@ void stop_registry::add_scope(processor& p, task_control* t) noexcept {
   // relaxed: its own.
   const uint64_t scope = t->id.load(std::memory_order_relaxed);
   bool full = false;
+  bool shown = false;
   {
     spin_guard guard(p.scopes.lock);
     p.scopes.edges.push_back({scope, around});
@@ -228,7 +257,9 @@ void stop_registry::add_scope(processor& p, task_control* t) noexcept {
       note(scope);
       note(around);  // the pruner does not know this edge, and this task may have ended before it looks
     }
+    shown = sched_.stops_scopes();  // under this lock: T3 has copied the edge, or this sees T2
   }
+  if (shown) show({scope, around});
   if (full) prune();
 }
 

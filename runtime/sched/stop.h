@@ -6,16 +6,26 @@
 // task starts.
 //
 // Protocol [stop-scope]:
-//   Starter: L1 if this is the first task of its scope: an edge; the child's scope and id. L2 light barrier. L3 if the
-//            starter was asked to stop, so is the child. L4 make the child ready.
-//   Stopper: T1 the task's own flag, as in [stop]. T2 `stop_pass`; heavy barrier. T3 collect the scopes inside, then
-//            the strands of tasks in these scopes that have no flag yet. T4 under pass_mutex_: those that still are
-//            get theirs. T5 if there was one, again from T2: it may have started others between T3 and T4, also if it
-//            has ended since.
-//   Ender:   E1 the task's id = 0. E2 light barrier. E3 if there is a stop pass, wait for pass_mutex_ once. E4 the
-//            block may be used again.
-//   Either L3 sees the flag, or T2 makes L1 visible to T3. Either E3 waits until T4 is over, or T2 makes E1 visible to
-//   T4; so no flag is set that was meant for the block's former task.
+//   Starter: L1 if this is the first task of its scope: an edge, which is shown to the passes that are on (under
+//            births_mutex_); the child's scope and id. L2 light barrier. L3 if a pass is on and, under births_mutex_,
+//            knows the child's scope, the child gets its flag; then also if the starter has its own. L4 make the child
+//            ready.
+//   Stopper: T1 the task's own flag, as in [stop]. T2 the pass is on; heavy barrier. T3 the scopes inside: from a copy
+//            of the edges, then, under births_mutex_, from those that were shown since T2; from here on L3 knows them.
+//            T4 collect the tasks in these scopes. T5 under pass_mutex_: those that still live get their flags. T6
+//            heavy barrier; the same for their forks.
+//   Ender:   E1 the task's id = 0. E2 light barrier. E3 if a pass is on, wait for pass_mutex_ once. E4 the block may be
+//            used again.
+//   A task that is started in one of these scopes is born with its flag if L3 comes after T3; if the pass is over by
+//   then, the starter has its own. Else T4 can see it: T2 makes its L1 visible, or its L3 had births_mutex_ before T3.
+//   If T4 does not meet it, it has ended, and the same holds for what it had started: a chain of tasks, each of which
+//   starts the next and ends, is cut by T3.
+//   A scope that T3 does not find gets its edge after T3, so L1 shows it to the pass before its first task is there.
+//   A fork begins with its task's flag (run_fork), or T6 makes it visible.
+//   Either E3 waits until T5 is over, or T2 makes E1 visible to T5; so no flag is set that was meant for the block's
+//   former task.
+//   Rejected: to look again and again until all that is found has its flag. Tasks of such a chain that are born behind
+//   the look and end before it all slip past.
 //
 // Protocol [scope-prune], which forgets the edges of scopes without tasks, now and then:
 //   Starter: L1 as above (under the lock of its processor's edges: if a prune is on, note the scope and the one around
@@ -33,6 +43,7 @@
 #include <mutex>
 #include <span>
 #include <stop_token>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -63,7 +74,7 @@ class stop_registry {
   stop_registry(const stop_registry&) = delete;
   stop_registry& operator=(const stop_registry&) = delete;
 
-  /// T2 to T5 for the tasks inside these scopes. Cost: O(live tasks).
+  /// T2 to T6 for the tasks inside these scopes. Cost: O(live tasks).
   void stop_inside(std::span<const uint64_t> scopes) noexcept;
 
   /// The same for the strands of forks that work for the task with this id, whose block the caller keeps.
@@ -75,7 +86,10 @@ class stop_registry {
   /// N1.
   void note(uint64_t scope) noexcept;
 
-  /// E3, when there is a stop pass.
+  /// L3, when a pass is on: whether it stops what is started in this scope.
+  bool stops_births_in(uint64_t scope) noexcept;
+
+  /// E3, when a pass is on.
   void let_pass() noexcept { std::lock_guard guard(pass_mutex_); }
 
   /// A token that is asked to stop when the running task is.
@@ -89,11 +103,33 @@ class stop_registry {
   std::vector<scope_edge> all_edges() noexcept;
 
  private:
-  class stop_pass;
+  /// From T2 to the end of a stop.
+  class stop_pass {
+   public:
+    explicit stop_pass(stop_registry& stops) noexcept;
+    ~stop_pass();
+    stop_pass(const stop_pass&) = delete;
+    stop_pass& operator=(const stop_pass&) = delete;
+
+    /// T3. `inside` follows from the copied edges; gets the scopes that were begun since.
+    void know(std::unordered_set<uint64_t>& inside) noexcept;
+    /// L1 and L3, under births_mutex_.
+    void see(const scope_edge& e) noexcept;
+    bool has(uint64_t scope) const noexcept { return inside_.contains(scope); }
+
+   private:
+    stop_registry& stops_;
+    std::unordered_set<uint64_t> inside_;  // guarded by births_mutex_; empty until T3
+    std::vector<scope_edge> seen_;         // guarded by births_mutex_; those before T3
+    bool knows_ = false;                   // guarded by births_mutex_
+  };
+  void show(const scope_edge& e) noexcept;
   void prune() noexcept;
 
   scheduler& sched_;
   std::mutex pass_mutex_;
+  std::mutex births_mutex_;
+  std::vector<stop_pass*> passes_;  // guarded by births_mutex_
   std::mutex prune_mutex_;
   spin_lock noted_lock_;
   std::vector<uint64_t> noted_;  // guarded by noted_lock_

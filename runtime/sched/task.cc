@@ -186,9 +186,12 @@ WEFT_INLINE uint64_t scope_for(processor& p, strand* starter, task_control* by, 
 }
 
 // The gate is not open. False: the task is refused.
-WEFT_RARE bool pass_gate(scheduler& s, uint64_t scope) noexcept {
+WEFT_RARE bool pass_gate(scheduler& s, task_control* t, uint64_t scope) noexcept {
   if (!s.admits()) return false;
   if (s.prunes_scopes()) s.stops().note(scope);  // N1 of [scope-prune]
+  if (s.stops_scopes() && s.stops().stops_births_in(scope))
+    // relaxed: L3, as in launch_task().
+    t->stop.store(stop_asked, std::memory_order_relaxed);
   return true;
 }
 
@@ -215,9 +218,9 @@ WEFT_INLINE uint64_t launch_task(scheduler* sched, task_control* t, void* root_f
   publish_task(t, root_frame, started_at, id, link | scope << task_control::scope_shift);  // L1
   s.count_created(p);                                                                      // A1
   std_atomics::light_barrier();  // L2; pairs with the heavy barriers of drain() and of stop.cc
-  if (!s.gate_is_open() && !pass_gate(s, scope)) [[unlikely]]
+  if (!s.gate_is_open() && !pass_gate(s, t, scope)) [[unlikely]]
     return refuse_task(s, p, t, root_frame);
-  // relaxed: L3.
+  // relaxed: L3; after the passes were asked, since one that is over has left its flag with the starter.
   if (starter != nullptr && starter->stop.load(std::memory_order_relaxed) == stop_asked) [[unlikely]]
     t->stop.store(stop_asked, std::memory_order_relaxed);
   s.ready_here(*p, t);  // L4

@@ -52,6 +52,8 @@ void scheduler::worker_main(worker& w) noexcept {
   while (stopping_.load(std::memory_order_relaxed) == 0) {
     if (p.retreat_to != nullptr) [[unlikely]]
       retreat(p);
+    if (epochs_.is_due(p)) [[unlikely]]
+      epochs_.pass(p);
     const bool local = find_local(p, found);
     // A token that came with the wake-up goes on to the next one, since this worker has what it needs.
     if (local && w.searching) give_token(w);
@@ -73,6 +75,7 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
     seams_.sys->drain_event_fd(event_fd_);
   const uint64_t before = p.counters.dispatches.value();
   touch_clock(now_ns());
+  if (epochs_.is_due(p)) epochs_.pass(p);
   work found;
   while (p.counters.dispatches.value() - before < most) {
     bool any = find_local(p, found);
@@ -377,7 +380,7 @@ bool scheduler::idle(worker& w) noexcept {
   else
     std_atomics::heavy_barrier();  // L2
   // L3. acquire: pairs with stop_workers().
-  if (any_work(&w.proc) || stopping_.load(std::memory_order_acquire) != 0) {
+  if (any_work(&w.proc) || epochs_.is_due(w.proc) || stopping_.load(std::memory_order_acquire) != 0) {
     if (leave_idle(w)) {
       // It searches, with a token: producers may have left more work than it takes to the one that it gave up in L1.
       // seq_cst: takes the token.
@@ -488,8 +491,9 @@ void scheduler::run_fork(processor& p, fork_entry* e) noexcept {
   // relaxed: for the registry.
   f->task.store(task, std::memory_order_relaxed);
   std_atomics::fence_seq_cst();  // a stopper sees the task above, or this sees its flag
-  // relaxed: inherited; a stop that comes later finds this strand in the registry.
-  f->stop.store(task->stop.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  // relaxed: inherited. It joins the flag of a stopper that has found this strand meanwhile.
+  if (const uint8_t stop = task->stop.load(std::memory_order_relaxed); stop != 0) [[unlikely]]
+    f->stop.fetch_or(stop, std::memory_order_relaxed);
   if (frame == core->parent.address()) {
     auto* scope = static_cast<scope_core*>(core);
     ++scope->thefts;

@@ -276,6 +276,33 @@ TEST_P(GoContextTest, NoneThatIsStartedMeanwhileIsMissed) {
   }
 }
 
+// X9: nor one of a chain in which each starts the next and ends, whatever the stop has looked at already.
+task<> relay(bool joinable, std::atomic<int>& started) {
+  if (this_task::stop_requested()) co_return;
+  ++started;
+  if (joinable)
+    (void)spawn(relay, joinable, std::ref(started));
+  else
+    go(relay, joinable, std::ref(started));
+}
+TEST_P(GoContextTest, AChainOfTasksThatEndIsCut) {
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<int> started = 0;
+    auto root = rt().spawn([&]() -> task<> {
+      for (const bool joinable : {false, true}) {
+        go(relay, joinable, std::ref(started));
+        (void)spawn(relay, joinable, std::ref(started));
+      }
+      const bool slept = co_await sleep_for(1h);
+      EXPECT_FALSE(slept);
+    });
+    test::eventually([&] { return started > 100; });
+    root.request_stop();
+    root.get();
+    EXPECT_TRUE(test::all_tasks_end(rt()));
+  }
+}
+
 // X10: what a stopped task starts is born stopped.
 TEST_P(GoContextTest, ATaskOfAStoppedOneIsBornStopped) {
   run([]() -> task<> {

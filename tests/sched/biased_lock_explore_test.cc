@@ -14,25 +14,9 @@ namespace {
 using test::execution;
 using test::explored_atomics;
 using test::explored_biased_lock;
+using test::interrupted_atomics;
 using test::plain;
 using test::require;
-
-// Another thread may run between a load and the store after it, too. The explorer leaves that out for stores that wait
-// in a buffer anyway, but a heavy barrier of the other thread tells the difference: an owner that stands between B1 and
-// B2 has nothing in its buffer yet.
-template <class T>
-class interrupted_atomic : public test::explored_atomic<T> {
- public:
-  using test::explored_atomic<T>::explored_atomic;
-  void store(T value, std::memory_order order) noexcept {
-    test::model::schedule();
-    test::explored_atomic<T>::store(value, order);
-  }
-};
-struct interrupted_atomics : explored_atomics {
-  template <class T>
-  using atomic = interrupted_atomic<T>;
-};
 
 // Mutants: the revoker passes no barrier; or all orders are relaxed.
 struct without_heavy_barrier : explored_atomics {

@@ -3,9 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <latch>
 #include <memory>
 #include <stdexcept>
@@ -15,6 +19,7 @@
 
 #include <weft/weft.h>
 
+#include "sched/scheduler.h"
 #include "support/fault_system.h"
 #include "support/manual_clock.h"
 #include "support/processors.h"
@@ -78,6 +83,57 @@ TEST(BlockingPoolTest, NeverMoreThreadsThanTheLimit) {
   });
   EXPECT_LE(most, 3);
   EXPECT_GE(most, 1);
+}
+
+// A thread that was woken for a call may take its time until it runs; nobody else could go on meanwhile, but it will. A
+// signal's handler holds the thread up here.
+std::atomic<bool> held_up = false;
+std::atomic<bool> let_go = false;
+void hold_up(int) {
+  held_up = true;
+  while (!let_go) sched_yield();
+}
+TEST(BlockingPoolTest, AThreadThatWakesForItsCallIsNoDeadlock) {
+  // Leaves out the test's own thread, which could wake a task, and counts sleeps: those of the monitor, while the
+  // workers sleep on.
+  struct system_without_me final : os::system {
+    int process_thread_count() noexcept override { return os::system::process_thread_count() - 1; }
+    void futex_wait(std::atomic<uint32_t>& word, uint32_t expected, int64_t timeout_ns) noexcept override {
+      ++sleeps;
+      os::system::futex_wait(word, expected, timeout_ns);
+    }
+    std::atomic<int> sleeps = 0;
+  } sys;
+  held_up = let_go = false;
+  options opts;
+  opts.processors = 1;
+  opts.detect_deadlock = true;
+  os::seams seams = os::seams::real();
+  seams.sys = &sys;
+  const std::unique_ptr<runtime> rt = *runtime_access::create(opts, seams, detail::drive::threads);
+  const auto old = std::signal(SIGUSR1, hold_up);
+  const pthread_t thread = rt->run([]() -> task<pthread_t> {
+    co_return co_await blocking([] {
+      sigset_t usr1;
+      sigemptyset(&usr1);
+      sigaddset(&usr1, SIGUSR1);
+      pthread_sigmask(SIG_UNBLOCK, &usr1, nullptr);
+      return pthread_self();
+    });
+  });
+  detail::scheduler& sched = runtime_access::sched(*rt);
+  test::eventually([] { return detail::blocked_plain_threads == 1; });
+  EXPECT_EQ(sched.blocking().threads(), 1u);  // waits for the pool's lock, which the thread lets go of when it sleeps
+  pthread_kill(thread, SIGUSR1);
+  test::eventually([] { return held_up.load(); });
+  auto call = rt->spawn([]() -> task<> { co_await blocking([] {}); });
+  test::eventually([&] { return test::tasks_in_state(*rt, "blocking") == 1 && sched.idle_workers() == 1; });
+  const int before = sys.sleeps;
+  test::eventually([&] { return sys.sleeps > before + 10; });
+  EXPECT_TRUE(sched.blocking().wakes_thread());
+  let_go = true;
+  call.get();
+  std::signal(SIGUSR1, old);
 }
 
 // A call cannot be interrupted: shutdown names its task and gives up, the destructor waits. Calls that have not begun

@@ -6,10 +6,12 @@
 #include <functional>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include <weft/weft.h>
 
+#include "sched/scheduler.h"
 #include "support/processors.h"
 
 namespace weft {
@@ -204,6 +206,40 @@ TEST_P(LocksTest, OnceRunsOneCallAndOthersWait) {
     EXPECT_TRUE(other.done());
     EXPECT_EQ(plain, 1);
   });
+}
+
+TEST_P(LocksTest, OnceIsSharedByTasksAndPlainThreads) {
+  once o;
+  std::atomic<int> calls = 0;
+  channel<int> gate(0);
+  const join_handle<void> first = rt().spawn([&]() -> task<> {
+    co_await o.call([&]() -> task<> {
+      (void)co_await gate.receive();
+      ++calls;
+    });
+  });
+  test::eventually([&] { return test::tasks_in_state(rt(), "chan receive") == 1; });
+  const int others = detail::blocked_plain_threads;
+  std::thread thread([&] {
+    o.blocking_call([&] { ++calls; });
+    EXPECT_EQ(calls, 1);
+  });
+  test::eventually([&] { return detail::blocked_plain_threads > others; });
+  EXPECT_FALSE(o.done());
+  EXPECT_TRUE(gate.blocking_send(1));
+  thread.join();
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(OnceTest, AThreadsCallThatThrowsLeavesItToTheNext) {
+  once o;
+  EXPECT_THROW(o.blocking_call([] { throw std::runtime_error("no"); }), std::runtime_error);
+  EXPECT_FALSE(o.done());
+  int sum = 0;
+  o.blocking_call([](int& to, int n) { to += n; }, sum, 3);
+  o.blocking_call([](int& to, int n) { to += n; }, sum, 4);
+  EXPECT_TRUE(o.done());
+  EXPECT_EQ(sum, 3);
 }
 
 }  // namespace

@@ -301,6 +301,73 @@ TEST_P(SelectTest, ManyArms) {
   });
 }
 
+// Of a select that was served and has not gone on yet, the other waiters are still in their queues.
+TEST(SelectParkTest, WhoMeetsOnlyTheLosersOfASelectThatWasServedFindsNobody) {
+  const std::unique_ptr<runtime> rt = test::make_runtime(0);
+  const channel<int> x(0), y(0);
+  join_handle<std::size_t> h = rt->spawn([&]() -> task<std::size_t> {
+    auto r = co_await select(x.receive(), y.receive());
+    co_return r.index();
+  });
+  test::settle(*rt);
+  EXPECT_TRUE(y.try_send(1));
+  EXPECT_FALSE(try_select(x.send(2), y.send(2))) << "x looks as if a receiver waited";
+  test::settle(*rt);
+  ASSERT_TRUE(h.done());
+  EXPECT_EQ(h.get(), 1u);
+  EXPECT_FALSE(try_select(x.send(2), y.send(2)));
+}
+
+// Its locks are taken once each, and in the same order, however the arms are written.
+TEST(SelectParkTest, ArmsOfTheSameChannelsInAnyOrderAndNilOnesWaitTogether) {
+  for (const bool turned : {false, true}) {
+    const std::unique_ptr<runtime> rt = test::make_runtime(0);
+    const channel<int> one(0), two(0), nil;
+    const channel<int>& a = turned ? two : one;
+    const channel<int>& b = turned ? one : two;
+    join_handle<std::size_t> five = rt->spawn([&]() -> task<std::size_t> {
+      auto r = co_await select(a.receive(), b.receive(), a.receive(), nil.receive(), b.receive());
+      co_return r.index();
+    });
+    join_handle<std::size_t> both = rt->spawn([&]() -> task<std::size_t> {
+      auto r = co_await select(nil.receive(), a.receive());
+      co_return r.index();
+    });
+    test::settle(*rt);
+    ASSERT_EQ(test::tasks_in_state(*rt, "select"), 2u);
+    EXPECT_TRUE(b.try_send(1));
+    test::settle(*rt);
+    ASSERT_TRUE(five.done());
+    EXPECT_EQ(five.get(), 1u) << "the first of two that wait in one queue";
+    EXPECT_FALSE(b.try_send(1)) << "nobody waits there now";
+    EXPECT_TRUE(a.try_send(1));
+    test::settle(*rt);
+    ASSERT_TRUE(both.done());
+    EXPECT_EQ(both.get(), 1u);
+  }
+}
+
+TEST_P(SelectTest, OneOfTwoTasksIsJoined) {
+  run([]() -> task<> {
+    channel<int> gate(0);
+    const auto pass = [](channel<int> g, int result) -> task<int> {
+      (void)co_await g.receive();
+      co_return result;
+    };
+    channel<int> never(0);
+    join_handle<int> waits = spawn(pass, never, 1);
+    join_handle<int> ends = spawn(pass, gate, 2);
+    go([](channel<int> g) -> task<> { (void)co_await g.send(0); }, gate);
+    auto r = co_await select(waits, ends);
+    EXPECT_EQ(r.index(), 1u);
+    EXPECT_EQ(r.get<1>(), 2);
+    EXPECT_TRUE(waits.valid());
+    never.close();
+    const int last = co_await waits;
+    EXPECT_EQ(last, 1);
+  });
+}
+
 TEST_P(SelectTest, AStragglerInASelectIsDestroyedOutOfItsQueues) {
   channel<int> ch(0);
   mutex m;

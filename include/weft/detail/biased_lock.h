@@ -43,9 +43,12 @@ namespace weft::detail {
 /// The locks that a processor is inside of by its bias. Never freed, since late comers may look at it.
 template <class Atomics = std_atomics>
 struct bias_owner {
-  constexpr explicit bias_owner(bool a_processor) noexcept : is_processor(a_processor) {}
+  constexpr explicit bias_owner(uint32_t number) noexcept : slot(number), is_processor(number != 0) {}
 
-  const bool is_processor;  ///< false: of all threads without one; never gets a bias
+  /// The processor's number in the process, from 1 on; those of processors that ended are used again. 0: of all threads
+  /// without one.
+  const uint32_t slot;
+  const bool is_processor;  ///< false: never gets a bias
   uint32_t count = 0;       ///< owner only
   std::array<typename Atomics::template atomic<const void*>, Atomics::most_nested_locks> inside{};
 };

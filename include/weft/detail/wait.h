@@ -75,12 +75,18 @@ class wait_queue {
   wait_queue& operator=(const wait_queue&) = delete;
 
   bool empty() const noexcept { return ends_.next == &ends_; }
+
+  /// The same without the lock: a snapshot.
+  bool looks_empty() const noexcept {
+    // relaxed: pairs with set_next(); only a look.
+    return std::atomic_ref<waiter*>(const_cast<waiter*&>(ends_.next)).load(std::memory_order_relaxed) == &ends_;
+  }
   waiter* front() noexcept { return ends_.next; }
 
   void push(waiter& w) noexcept {
     w.next = &ends_;
     w.prev = ends_.prev;
-    ends_.prev->next = &w;
+    set_next(*ends_.prev, &w);
     ends_.prev = &w;
   }
 
@@ -107,10 +113,16 @@ class wait_queue {
   /// Takes a waiter out of whichever queue it is in. O(1).
   static void unlink(waiter& w) noexcept {
     w.next->prev = w.prev;
-    w.prev->next = w.next;
+    set_next(*w.prev, w.next);
   }
 
  private:
+  // Of `ends_`, it is read without the lock.
+  static void set_next(waiter& w, waiter* next) noexcept {
+    // relaxed: for looks_empty().
+    std::atomic_ref<waiter*>(w.next).store(next, std::memory_order_relaxed);
+  }
+
   waiter ends_;  // a ring: ends_.next is the front, ends_.prev the back
 };
 

@@ -131,9 +131,12 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
     last.run_next = next;
     if (next != nullptr && running != nullptr && idle_workers() != 0) happened = true;
   }
-  if (work_waits && idle_workers() != 0) {
-    happened = true;
-    wake_one();
+  if (work_waits) {
+    std_atomics::fence_seq_cst();  // K2, as above: what end_gathering() let others take
+    if (idle_workers() != 0) {
+      happened = true;
+      wake_one();
+    }
   }
   return happened;
 }

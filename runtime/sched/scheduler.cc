@@ -268,6 +268,7 @@ void scheduler::wake_one() noexcept {
     // The sleeper left by itself. Another producer may have relied on this token meanwhile, so look again.
     // seq_cst: gives the token back, before the next look at idle_count_.
     searching_.fetch_sub(1, std::memory_order_seq_cst);
+    std_atomics::fence_seq_cst();  // K2 again
   }
   if (w == nullptr) return;
   w->searching = true;

@@ -54,10 +54,10 @@ void scheduler::worker_main(worker& w) noexcept {
       retreat(p);
     if (epochs_.is_due(p)) [[unlikely]]
       epochs_.pass(p);
-    const bool local = find_local(p, found);
+    const bool has_work = find_local(p, found) || fire_wanted(p, found);
     // A token that came with the wake-up goes on to the next one, since this worker has what it needs.
-    if (local && w.searching) give_token(w);
-    if (local || fire_wanted(p, found) || search(w, found)) {
+    if (has_work && w.searching) give_token(w);
+    if (has_work || search(w, found)) {
       run(p, found);
       found = work{};
     } else {

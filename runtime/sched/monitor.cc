@@ -1,6 +1,6 @@
 // The monitor (Go's sysmon): a thread without a processor that looks after the rest.
 //
-// Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes, fires
+// Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes and for
 // timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. Work
 // that sits behind an over-long resumption while all workers are busy goes to the global queue. The tick is 100 us
 // after something happened and doubles to 10 ms, or to 400 us while a worker sleeps: a strand in the run-next slot of a
@@ -126,6 +126,8 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
     } else {
       last.since_ns = now;
       last.over_long = false;
+      // The worker that watched the timers of those that sleep computes, and no other one has woken.
+      if (running == nullptr && timers_wanted_ns(*p) <= now - shortest_tick_ns) work_waits = true;
     }
     last.dispatches = dispatches;
     last.run_next = next;

@@ -77,6 +77,10 @@ WEFT_INLINE void take_timer(processor& p, sleeper& node) noexcept {
   if (p.timers.empty() || node.deadline_ns == p.next_timer_ns.load(std::memory_order_relaxed))
     // relaxed: as above.
     p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_relaxed);
+  // relaxed: as above. The last one of a crowd is not kept waiting.
+  if (p.timer_crowd.load(std::memory_order_relaxed) > 1)
+    // relaxed: as above.
+    p.timer_crowd.store(static_cast<uint32_t>(p.timers.crowd()), std::memory_order_relaxed);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ constexpr int64_t slack_for_each_ns = 2000;
 // Due timers at once that wake nobody at first, and how long this processor may take for them alone.
 constexpr uint32_t many_timers = 8;
 constexpr int64_t alone_ns = 400'000;
+constexpr int32_t slice_alone = 16;  // so that it is noticed
 
 /// Makes a thread the driver of a processor for a scope.
 class driving {
@@ -110,6 +111,7 @@ bool scheduler::find_local(processor& p, work& out) noexcept {
   if (p.slice <= 0) {
     // The slice of direct hand-offs is over: the global queue, due timers and the ring have their turn.
     p.slice = std::min(rules.run_next_in_a_row, rules.global_queue_interval);
+    if (p.alone_since_ns != 0) p.slice = std::min(p.slice, slice_alone);
     // relaxed: written under the lock by whoever changes the heap; a late look is a late timer by one slice.
     if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
       uint32_t count = 0;
@@ -169,7 +171,9 @@ void scheduler::ready_due(processor& p, strand* first, uint32_t count, int64_t n
     push_ring(p, first);
     first = next;
   }
-  if (p.alone_since_ns == 0) p.alone_since_ns = now;
+  if (p.alone_since_ns != 0) return;
+  p.alone_since_ns = now;
+  p.slice = std::min(p.slice, slice_alone);
 }
 
 void scheduler::help_with_due(processor& p) noexcept {

@@ -3,8 +3,8 @@
 // A model: worker_main(), search(), idle(), wake_one() and their helpers as in scheduler.cc and worker.cc, over
 // explored atomics and queues that only know which pieces of work they hold. Each piece waits until all of them run at
 // once, as tasks on different workers may; so work that nobody is woken for ends in a deadlock, which the explorer
-// reports. To publish a piece is a store that may wait in the store buffer, also where the queues have a compare-exchange
-// (inbox.h): that one is a release only, so the protocol must not count on more.
+// reports. To publish a piece is a store that may wait in the store buffer, also where the queues have a
+// compare-exchange (inbox.h): that one is a release only, so the protocol must not count on more.
 #include <algorithm>
 #include <array>
 #include <cstdint>

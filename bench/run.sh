@@ -75,14 +75,16 @@ done
 # A job is "suite|program|benchmark", "parked|program|processors" or "compare|name|program|workload|threads".
 
 suite_programs=(fork_join_bench parallel_bench channel_bench select_bench spawn_bench yield_bench stack_bench
-  hand_off_latency_bench sleep_lateness_bench)
+  hand_off_latency_bench sleep_lateness_bench metrics_bench pool_bench)
 # The comparison has a table for each of these lists.
 task_workloads=(fib spawnjoin spawn1m spawn1m_go yield2 yield1000 parked)
 fork_workloads=(skynet skynet_join nqueens matmul uts parfor fib_mem skynet_mem skynet_join_mem nqueens_mem matmul_mem
   uts_mem parfor_mem)
 channel_workloads=(pingpong chan128 chan128_4to1 chan128_4to4 pipeline3 select2 select8 selectpark)
-lock_workloads=(mutex1 mutex8 mutexyield8 sem4of8 timerstop timerloses sleep1m)
-workloads=("${task_workloads[@]}" "${fork_workloads[@]}" "${channel_workloads[@]}" "${lock_workloads[@]}")
+lock_workloads=(mutex1 mutex8 mutexyield8 sem4of8 timerstop timerloses sleep1m readmetrics)
+pool_workloads=(poolhot poolhundred poolstarve)
+workloads=("${task_workloads[@]}" "${fork_workloads[@]}" "${channel_workloads[@]}" "${lock_workloads[@]}"
+  "${pool_workloads[@]}")
 jobs=()
 
 list_suite() {
@@ -337,6 +339,7 @@ if [[ $compare == yes ]]; then
   comparison_section 'Fork-join' "${fork_workloads[@]}"
   comparison_section 'Channels and select' "${channel_workloads[@]}"
   comparison_section 'Locks and timers' "${lock_workloads[@]}"
+  comparison_section 'Pools' "${pool_workloads[@]}"
 fi
 if ((failures > 0)); then
   printf 'bench/run.sh: %s runs failed and are not in the tables\n' "$failures" >&2

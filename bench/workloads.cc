@@ -17,9 +17,10 @@
 //   spawn1m_go   `go` 1,000,000 tasks, then wait for all in a wait_group; median of 3, ns per task
 //   yield2       2 tasks that yield in a loop, ns per yield (wall time / all yields)
 //   yield1000    the same with 1000 tasks
+//   readmetrics  read every metric into the same samples, ns per read
 //   parked       1,000,000 tasks that receive from one channel: growth of the resident set, bytes per task
 //
-// and those that workloads_channel.cc, workloads_lock.cc and workloads_timer.cc describe.
+// and those that workloads_channel.cc, workloads_lock.cc, workloads_pool.cc and workloads_timer.cc describe.
 //
 // As in the peers, started tasks prove that they ran by an addition to one shared atomic, and the counts of the
 // repeated workloads grow until a run lasts about half a second.
@@ -41,6 +42,7 @@
 #include <weft/go.h>
 #include <weft/join.h>
 #include <weft/join_handle.h>
+#include <weft/metrics.h>
 #include <weft/parallel.h>
 #include <weft/runtime.h>
 #include <weft/task.h>
@@ -246,6 +248,14 @@ double run_spawnjoin(weft::runtime& rt) {
   });
 }
 
+double run_readmetrics(weft::runtime& rt) {
+  std::vector<weft::metrics::sample> samples;
+  for (const weft::metrics::description& d : weft::metrics::all()) samples.push_back({d.name});
+  return peer::ns_per_op([&](std::uint64_t count) {
+    for (std::uint64_t i = 0; i < count; ++i) weft::metrics::read(rt, samples);
+  });
+}
+
 weft::task<> spawn_all(counter* sum, std::vector<weft::join_handle<void>>* handles) {
   for (std::uint64_t i = 0; i < million; ++i) handles->push_back(weft::spawn(add_one, sum));
   for (auto& handle : *handles) co_await handle;
@@ -339,7 +349,8 @@ double run_parked(weft::runtime& rt) {
 // A workload of another file; null if there is none of that name.
 const weft_bench::workload* find_workload(const std::string& name) {
   for (const auto& listed :
-       {weft_bench::channel_workloads(), weft_bench::lock_workloads(), weft_bench::timer_workloads()})
+       {weft_bench::channel_workloads(), weft_bench::lock_workloads(), weft_bench::pool_workloads(),
+        weft_bench::timer_workloads()})
     for (const weft_bench::workload& found : listed)
       if (name == found.name) return &found;
   return nullptr;
@@ -372,6 +383,8 @@ int main(int argc, char** argv) {
     peer::report(args, run_pingpong(rt), "ns/roundtrip");
   } else if (args.workload == "chan128") {
     peer::report(args, run_chan128(rt), "ns/item");
+  } else if (args.workload == "readmetrics") {
+    peer::report(args, run_readmetrics(rt), "ns/read");
   } else if (args.workload == "spawnjoin") {
     peer::report(args, run_spawnjoin(rt), "ns/task");
   } else if (args.workload == "spawn1m") {

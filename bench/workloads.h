@@ -19,6 +19,9 @@ std::span<const workload> channel_workloads();
 /// workloads_lock.cc: mutexes and semaphores.
 std::span<const workload> lock_workloads();
 
+/// workloads_pool.cc: pools.
+std::span<const workload> pool_workloads();
+
 /// workloads_timer.cc: timers and sleepers.
 std::span<const workload> timer_workloads();
 

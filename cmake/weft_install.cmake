@@ -3,7 +3,11 @@
 # Both descriptions of the package find their own folder at run time, so an installed tree can be moved.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS weft EXPORT weftTargets
+set(installed_libraries weft)
+if(TARGET weft_counting_allocator)
+  list(APPEND installed_libraries weft_counting_allocator)
+endif()
+install(TARGETS ${installed_libraries} EXPORT weftTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -46,5 +50,15 @@ else()
   set(WEFT_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
   set(WEFT_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
+set(WEFT_PC_DEFINITIONS "")
+if(WEFT_COUNT_FRAMES)
+  set(WEFT_PC_DEFINITIONS " -DWEFT_COUNT_FRAMES=1")
+endif()
 configure_file(runtime/package/weft.pc.in ${PROJECT_BINARY_DIR}/weft.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/weft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# pkg-config weft_counting_allocator: that library comes before weft and the standard library.
+if(TARGET weft_counting_allocator)
+  configure_file(runtime/package/weft_counting_allocator.pc.in ${PROJECT_BINARY_DIR}/weft_counting_allocator.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/weft_counting_allocator.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()

@@ -172,13 +172,14 @@ struct channel_ops {
         channel_misuse("the capacity of a channel is too large");
       c->slots = ::operator new(capacity * sizeof(T), std::align_val_t{alignof(T)});
     }
+    count_channel(*c, sizeof(T));
     return c;
   }
 
   static void destroy(channel_core* c) noexcept {
     for (std::size_t n = count(*c), i = 0; i < n; ++i) std::destroy_at(slot(*c, wrap(*c, c->head + i)));
     if (c->slots != nullptr) ::operator delete(c->slots, std::align_val_t{alignof(T)});
-    free_channel_core(c);
+    free_channel_core(c, sizeof(T));
   }
 };
 

@@ -62,11 +62,19 @@ struct options {
   /// Period of the schedtrace line on stderr; 0: none.
   std::chrono::milliseconds schedtrace{0};
 
-  /// Growth percentage that paces epochs; -1: off.
+  /// Dumps, a deadlock's too, end with the text of memory_report().
+  bool memory_in_dumps = false;
+
+  /// How much memory may grow, in percent of what the last epoch left, before the next; 0 to 1000000, or -1: off. See
+  /// docs/memory.md.
   int gc_percent = 100;
 
-  /// Soft memory limit in bytes; the maximum: none.
+  /// Soft limit of the memory that weft holds, in bytes: epochs keep below it, if they can. The maximum: none.
   int64_t memory_limit_bytes = std::numeric_limits<int64_t>::max();
+
+  /// If not 0: so many percent of the container's memory limit (cgroup), where there is one and memory_limit_bytes is
+  /// not smaller; 0 to 100. What the program holds besides needs room too, so take less than 100.
+  int memory_limit_percent_of_cgroup = 0;
 
   io_backend io = io_backend::automatic;
 

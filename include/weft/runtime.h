@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <type_traits>
@@ -77,13 +78,21 @@ class runtime {
   /// rest and reports them. Blocks the calling plain thread; later calls return the same report.
   shutdown_report shutdown(std::chrono::nanoseconds deadline);
 
-  /// Runs an epoch: pools and caches that were not used since the last one are cleared, memory that stays empty goes back
-  /// to the kernel. What a pool holds is gone after two.
+  /// Runs an epoch: pools and caches that were not used since the last one are cleared, memory that stays empty goes
+  /// back to the kernel, that of the C library's heap too. What a pool holds is gone after two.
   ///
   /// Blocks the calling plain thread until every processor has passed the epoch, which one that computes does at its
-  /// next switch of tasks. In a task it holds the processor meanwhile, for at most 10 ms. Without threads: by the thread
-  /// that polls. Does nothing after shutdown.
+  /// next switch of tasks, and until what was cleared is destroyed. In a task it holds the processor meanwhile, for at
+  /// most 10 ms. Without threads: by the thread that polls. Does nothing after shutdown. See docs/memory.md.
   void collect();
+
+  /// Sets options.gc_percent and returns the one before, -1 for off. A negative percentage means off, one above a
+  /// million counts as a million. Where memory is past the new goal by now, an epoch begins. Blocks nothing.
+  int set_gc_percent(int percent) noexcept;
+
+  /// Sets options.memory_limit_bytes and returns the one before; the largest number means none. A negative limit
+  /// changes nothing and only asks. As above.
+  int64_t set_memory_limit(int64_t bytes) noexcept;
 
   /// All live tasks, in the order of their ids. Approximate while tasks run.
   std::vector<task_info> tasks() const;

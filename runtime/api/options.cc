@@ -71,9 +71,13 @@ absl::Status read_debug(const char* text, options& out) {
     const std::string_view item = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(item.size() + 1, rest.size()));
     if (item.empty()) continue;
+    if (item == "memory") {
+      out.memory_in_dumps = true;
+      continue;
+    }
     if (item.substr(0, trace.size()) != trace)
       return absl::InvalidArgumentError("weft: WEFT_DEBUG has \"" + std::string(item) +
-                                        "\"; allowed is a comma list of schedtrace=MILLISECONDS");
+                                        "\"; allowed is a comma list of schedtrace=MILLISECONDS and memory");
     absl::StatusOr<int64_t> ms = base::parse_integer("WEFT_DEBUG schedtrace", item.substr(trace.size()), 1, 86'400'000);
     if (!ms.ok()) return refused(ms.status());
     out.schedtrace = std::chrono::milliseconds(*ms);
@@ -115,6 +119,7 @@ absl::Status options::validate() const {
       {"schedtrace (ms)", schedtrace.count(), 0, 86'400'000},
       {"gc_percent", gc_percent, -1, 1'000'000},
       {"memory_limit_bytes", memory_limit_bytes, 0, std::numeric_limits<int64_t>::max()},
+      {"memory_limit_percent_of_cgroup", memory_limit_percent_of_cgroup, 0, 100},
       {"scheduling.run_next_in_a_row", scheduling.run_next_in_a_row, 1, 1'000'000},
       {"scheduling.global_queue_interval", scheduling.global_queue_interval, 1, 1'000'000},
       {"blocking_threads", blocking_threads, 1, 10'000},

@@ -1,6 +1,7 @@
 // The runtime object: making one, driving a hosted one, shutting down; and what weft::run needs.
 #include "api/runtime.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "os/cpu.h"
+#include "os/memory.h"
 #include "sched/dump.h"
 #include "sched/scheduler.h"
 
@@ -36,8 +38,18 @@ absl::StatusOr<std::unique_ptr<runtime>> runtime::create(const options& opts) {
   return runtime_access::create(opts, os::seams::real(), opts.processors == 0 ? drive::host : drive::threads);
 }
 
-absl::StatusOr<std::unique_ptr<runtime>> runtime_access::create(const options& opts, os::seams seams, drive how) {
-  if (absl::Status s = opts.validate(); !s.ok()) return s;
+int64_t runtime_access::memory_limit_of(const options& opts, const std::string& root) {
+  if (opts.memory_limit_percent_of_cgroup == 0) return opts.memory_limit_bytes;
+  const std::optional<int64_t> container = os::cgroup_memory_bytes(root);
+  if (!container.has_value()) return opts.memory_limit_bytes;
+  const int64_t percent = opts.memory_limit_percent_of_cgroup;
+  return std::min(opts.memory_limit_bytes, *container / 100 * percent + *container % 100 * percent / 100);
+}
+
+absl::StatusOr<std::unique_ptr<runtime>> runtime_access::create(const options& wanted, os::seams seams, drive how) {
+  if (absl::Status s = wanted.validate(); !s.ok()) return s;
+  options opts = wanted;
+  opts.memory_limit_bytes = memory_limit_of(wanted, "");
   const int n = opts.processors == options::automatic ? os::available_processors() : std::max(opts.processors, 1);
   auto i = std::make_unique<runtime::impl>();
   i->sched = std::make_unique<scheduler>(opts, seams, static_cast<uint32_t>(n), how);
@@ -98,6 +110,10 @@ shutdown_report runtime::shutdown(std::chrono::nanoseconds deadline) {
 }
 
 void runtime::collect() { impl_->sched->epochs().collect(); }
+
+int runtime::set_gc_percent(int percent) noexcept { return impl_->sched->epochs().set_gc_percent(percent); }
+
+int64_t runtime::set_memory_limit(int64_t bytes) noexcept { return impl_->sched->epochs().set_memory_limit(bytes); }
 
 std::vector<task_info> runtime::tasks() const { return detail::list_tasks(*impl_->sched); }
 

@@ -2,7 +2,9 @@
 // one thread drives step by step.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include <weft/runtime.h>
 
@@ -14,6 +16,9 @@ namespace weft {
 struct runtime_access {
   /// runtime::create with replaced seams, and for drive::test that many processors driven by the caller.
   static absl::StatusOr<std::unique_ptr<runtime>> create(const options& opts, os::seams seams, detail::drive how);
+  /// The limit that a runtime with these options gets; `root` is the folder that plays "/".
+  static int64_t memory_limit_of(const options& opts, const std::string& root);
+
   static detail::scheduler& sched(const runtime& rt) noexcept { return *detail::runtime_scheduler(rt); }
 };
 

@@ -32,7 +32,7 @@ constexpr boundary_array all_boundaries = make_boundaries();
 
 std::span<const double, time_histogram::boundary_count> time_histogram::boundaries() noexcept { return all_boundaries; }
 
-void time_histogram::add_to(counts& total) const noexcept {
+void time_histogram::add_to(std::span<uint64_t> total) const noexcept {
   for (size_t i = 0; i < bucket_count; ++i) {
     // relaxed: a statistic, ordered with nothing.
     total[i] += counts_[i].load(std::memory_order_relaxed);

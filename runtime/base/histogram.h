@@ -1,7 +1,7 @@
 // Counts of durations by size: fine where short, coarse where long.
 //
-// Bucket 0 counts negative durations. Then come 40 groups of 4 equal buckets: one group for [0, 2^9) ns and one for
-// each power of two up to 2^48 ns (about 78 hours). The last bucket counts everything from there on. So from 2^9 ns
+// Bucket 0 counts negative durations. Then come 40 groups of 4 equal buckets: one group for [0, 2^8) ns and one for
+// each power of two up to 2^47 ns (about 39 hours). The last bucket counts everything from there on. So from 2^8 ns
 // on, a bucket is at most a quarter of its lower bound wide. The boundaries are the same for every histogram and never
 // change, so counts can be added, and subtracted from later ones.
 //
@@ -10,7 +10,7 @@
 //   A histogram has either one writer, which uses record_owner(), or any number, which all use record().
 //   Counts never fall. A snapshot is not one moment's: each count is read on its own.
 //
-// Source: the layout is that of Go's time histograms (src/runtime/histogram.go).
+// Source: the layout is that of Go's time histograms (src/runtime/histogram.go), bound for bound.
 #pragma once
 
 #include <array>
@@ -24,8 +24,8 @@ namespace weft::base {
 
 class time_histogram {
  public:
-  static constexpr int min_bits = 9;   // below 2^min_bits ns the buckets are linear
-  static constexpr int max_bits = 48;  // from 2^max_bits ns on all durations are alike
+  static constexpr int min_bits = 8;   // below 2^min_bits ns the buckets are linear
+  static constexpr int max_bits = 47;  // from 2^max_bits ns on all durations are alike
   static constexpr int sub_bucket_bits = 2;
   static constexpr size_t sub_buckets = size_t{1} << sub_bucket_bits;
   static constexpr size_t groups = max_bits - min_bits + 1;
@@ -61,8 +61,9 @@ class time_histogram {
     count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
 
-  /// Adds the counts so far to `total`, so that several histograms can be summed. Thread safety: any thread.
-  void add_to(counts& total) const noexcept;
+  /// Adds the counts so far to `total`, bucket_count of them, so that several histograms can be summed. Thread safety:
+  /// any thread.
+  void add_to(std::span<uint64_t> total) const noexcept;
 
   /// The counts so far. Thread safety: any thread.
   [[nodiscard]] counts snapshot() const noexcept;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -250,6 +251,13 @@ absl::StatusOr<int> system::create_wait_set(std::span<const int> fds) noexcept {
   return set;
 }
 
+void system::add_to_wait_set(int set, int fd) noexcept {
+  const errno_keeper keep;
+  ::epoll_event event{};
+  event.events = EPOLLIN;
+  static_cast<void>(::epoll_ctl(set, EPOLL_CTL_ADD, fd, &event));
+}
+
 void system::wait_readable(int fd, int64_t timeout_ns) noexcept {
   const errno_keeper keep;
   ::pollfd one{fd, POLLIN, 0};
@@ -282,6 +290,13 @@ int64_t system::thread_cpu_time_ns() noexcept {
   // Cannot fail: the clock exists on every Linux and the address is good.
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
   return int64_t{used.tv_sec} * ns_per_second + used.tv_nsec;
+}
+
+void system::trim_program_heap() noexcept {
+#if defined(__GLIBC__)
+  const errno_keeper keep;
+  ::malloc_trim(0);
+#endif
 }
 
 void system::write_stderr(std::string_view text) noexcept {

@@ -21,9 +21,16 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "os/io_port.h"
 #include "os/thread.h"
 
 namespace weft::os {
+
+/// How a process ended.
+struct process_end {
+  int code;    ///< what it returned
+  int signal;  ///< the signal that ended it; 0: none
+};
 
 class system {
  public:
@@ -89,10 +96,48 @@ class system {
   /// Makes a descriptor that is readable while any of `fds` is. Error: RESOURCE_EXHAUSTED.
   [[nodiscard]] virtual absl::StatusOr<int> create_wait_set(std::span<const int> fds) noexcept;
 
+  /// Makes a set also readable while `fd` is. A refusal is ignored: the set's owner then finds out later.
+  virtual void add_to_wait_set(int set, int fd) noexcept;
+
   /// Blocks until `fd` is readable or `timeout_ns` has passed (negative: no limit); spurious returns are allowed.
   virtual void wait_readable(int fd, int64_t timeout_ns) noexcept;
 
-  /// Closes a descriptor that one of the create_ functions made.
+  // Descriptors. What can fail returns -errno, as the kernel does, and says what it meant where it is reported.
+
+  /// A port for I/O; see io_port.h.
+  [[nodiscard]] virtual absl::StatusOr<std::unique_ptr<io_port>> open_uring(uring_mode mode, uint32_t entries) noexcept;
+  [[nodiscard]] virtual absl::StatusOr<std::unique_ptr<io_port>> open_epoll() noexcept;
+
+  /// Does what is asked by a plain call, without waiting: -EAGAIN where it would have to.
+  [[nodiscard]] virtual int32_t do_now(const detail::io_request& request) noexcept;
+
+  /// Makes a socket that never blocks its caller and is closed on exec.
+  [[nodiscard]] virtual int open_socket(int family, int type, int protocol) noexcept;
+  [[nodiscard]] virtual int bind_socket(int fd, std::span<const std::byte> address) noexcept;
+  [[nodiscard]] virtual int listen_on(int fd, int backlog) noexcept;
+
+  /// Two ends that never block their callers and are closed on exec.
+  [[nodiscard]] virtual int open_pipe(std::span<int, 2> ends) noexcept;
+  [[nodiscard]] virtual int open_socket_pair(std::span<int, 2> ends) noexcept;
+  [[nodiscard]] virtual int duplicate(int fd) noexcept;
+
+  /// Ignores SIGPIPE unless the process has a handler for it.
+  virtual void ignore_sigpipe() noexcept;
+
+  /// A descriptor for a child process, readable once it has ended; its end, which is then forgotten (-EAGAIN: it
+  /// lives); and signals for it.
+  [[nodiscard]] virtual int open_process(int pid) noexcept;
+  [[nodiscard]] virtual int reap_process(int fd, process_end& end) noexcept;
+  [[nodiscard]] virtual int signal_process(int fd, int signal) noexcept;
+
+  /// Sets or reads an option that is an int.
+  [[nodiscard]] virtual int set_socket_option(int fd, int level, int name, int value) noexcept;
+  [[nodiscard]] virtual int socket_option(int fd, int level, int name, int& value) noexcept;
+
+  /// The name of a socket's own, or its peer's, end: the bytes it takes.
+  [[nodiscard]] virtual int socket_name(int fd, bool peer, std::span<std::byte> address) noexcept;
+
+  /// Closes a descriptor that one of the functions here made.
   virtual void close_fd(int fd) noexcept;
 
   /// The number of OS threads in this process, -1 when it cannot be read.
@@ -100,6 +145,9 @@ class system {
 
   /// CPU time that the calling thread has used, in nanoseconds.
   [[nodiscard]] virtual int64_t thread_cpu_time_ns() noexcept;
+
+  /// Asks the C library to give free memory of its heap back to the kernel. May take milliseconds.
+  virtual void trim_program_heap() noexcept;
 
   /// Writes all of `text` to standard error, unbuffered. Async-signal-safe; errors are dropped.
   virtual void write_stderr(std::string_view text) noexcept;

@@ -76,9 +76,11 @@ void blocking_pool::run(worker& self) noexcept {
       first_ = job->next;
       if (first_ == nullptr) last_ = nullptr;
       --queued_;
+      ++running_;
       guard.unlock();
       job->run(job);  // the job is gone afterwards
       guard.lock();
+      --running_;
       continue;
     }
     if (ending_) break;
@@ -95,24 +97,14 @@ void blocking_pool::run(worker& self) noexcept {
   if (--threads_ == 0) ended_.notify_all();
 }
 
-std::size_t blocking_pool::threads() const noexcept {
+blocking_pool::figures blocking_pool::read() const noexcept {
   std::lock_guard guard(mutex_);
-  return threads_;
-}
-
-std::size_t blocking_pool::queued() const noexcept {
-  std::lock_guard guard(mutex_);
-  return queued_;
+  return {threads_, queued_, running_, jobs_};
 }
 
 bool blocking_pool::wakes_thread() const noexcept {
   std::lock_guard guard(mutex_);
   return queued_ != 0 && idle_ != 0;
-}
-
-uint64_t blocking_pool::jobs() const noexcept {
-  std::lock_guard guard(mutex_);
-  return jobs_;
 }
 
 std::coroutine_handle<> blocking_park(blocking_job& job, waiter& w, std::coroutine_handle<> leaf,
@@ -121,8 +113,7 @@ std::coroutine_handle<> blocking_park(blocking_job& job, waiter& w, std::corouti
   strand* s = detach(leaf);
   // relaxed: this wait is no stop point; ordered before `waiting` by its release store.
   s->wait_lock.store(nullptr, std::memory_order_relaxed);
-  // relaxed: for the dump.
-  s->since.store(sched.coarse_ms(), std::memory_order_relaxed);
+  waits_from_now(s);
   begin_wait(s, w, wait_reason::blocking, where);
   sched.blocking().submit(job);  // from here on the strand may run elsewhere
   return switch_away();

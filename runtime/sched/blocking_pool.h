@@ -33,11 +33,15 @@ class blocking_pool {
   /// done; may be called again.
   bool close(int64_t patience_ns) noexcept;
 
-  std::size_t threads() const noexcept;
-  std::size_t queued() const noexcept;
+  struct figures {
+    std::size_t threads;  // idle ones too
+    std::size_t queued;   // calls that wait for a thread
+    std::size_t running;  // calls that run
+    uint64_t calls;       // begun or waiting, ever
+  };
+  figures read() const noexcept;
   /// Whether a call waits for a thread that was woken for it and does not run yet.
   bool wakes_thread() const noexcept;
-  uint64_t jobs() const noexcept;
 
  private:
   struct worker {
@@ -60,6 +64,7 @@ class blocking_pool {
   blocking_job* first_ = nullptr;
   blocking_job* last_ = nullptr;
   std::size_t queued_ = 0;
+  std::size_t running_ = 0;
   std::size_t threads_ = 0;
   std::size_t idle_ = 0;
   uint64_t jobs_ = 0;

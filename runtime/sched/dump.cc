@@ -6,6 +6,7 @@
 #include <source_location>
 
 #include "os/symbol.h"
+#include "sched/escape.h"
 
 namespace weft::detail {
 
@@ -28,6 +29,7 @@ const char* wait_reason_name(wait_reason reason) noexcept {
     case wait_reason::shared_mutex_lock_shared: return "sync.RWMutex.RLock";
     case wait_reason::condition_wait: return "sync.Cond.Wait";
     case wait_reason::blocking: return "blocking";
+    case wait_reason::io: return "IO wait";
   }
   return "waiting";
 }
@@ -83,6 +85,7 @@ std::string dump_task(const task_info& info) {
 std::string dump_tasks(scheduler& s) {
   std::string text;
   for (const task_info& info : list_tasks(s)) text += dump_task(info) + "\n";
+  if (s.opts().memory_in_dumps) text += "memory:\n" + usage_of(s).text() + "\n";
   return text;
 }
 

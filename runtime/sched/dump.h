@@ -20,6 +20,7 @@ task_info describe(scheduler& s, task_control* t);
 std::vector<task_info> list_tasks(scheduler& s);
 
 /// One paragraph a task:  task 7 [chan receive, 2 minutes]:  <where parked>  <started with, by>.
+/// With options.memory_in_dumps the escape report follows.
 std::string dump_tasks(scheduler& s);
 std::string dump_task(const task_info& info);
 

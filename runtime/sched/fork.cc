@@ -182,7 +182,7 @@ strand* make_fork_strand(scheduler& s) noexcept {
   f->wait_lock.store(nullptr, std::memory_order_relaxed);
   f->waiting.store(nullptr, std::memory_order_relaxed);
   f->kind.store(strand_kind::fork, std::memory_order_relaxed);
-  f->sampled = false;
+  f->sampled = 0;
   f->continues = nullptr;
   f->size_class = static_cast<uint8_t>(size_class);
   // relaxed: its own.

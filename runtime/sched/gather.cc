@@ -56,8 +56,16 @@ void biased_lock::lock_slow() noexcept {
   }
   processor& p = *this_context.proc;
   const uint64_t begin = p.crossings.measures ? ticks() : 0;
+  const bool timed = WEFT_METRICS && p.crossing_countdown == 1;
+  const int64_t begin_ns = timed ? p.sched.now_ns() : 0;
   bias_owner<>* const last = protocol_.take(*me);
   if (last == me || last == nullptr) return;
+  p.counters.lock_crossings.add();
+  if (WEFT_METRICS && --p.crossing_countdown == 0) {
+    // relaxed: constant by now.
+    p.crossing_countdown = sampling::locks.load(std::memory_order_relaxed);
+    p.counters.lock_wait_ns.add(static_cast<uint64_t>(p.sched.now_ns() - begin_ns) * p.crossing_countdown);
+  }
   if (begin != 0) p.crossings.waited += ticks() - begin;
   if (++p.crossings.count == crossings_in_window) scheduler::locks_crossed(p, last);
 }

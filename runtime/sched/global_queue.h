@@ -21,7 +21,7 @@ namespace weft::sched {
 
 class global_queue {
  public:
-  /// Its memory comes from `heap`, as segments.
+  /// Its memory comes from `heap`.
   explicit global_queue(mem::block_heap& heap) noexcept : heap_(heap) {}
   global_queue(const global_queue&) = delete;
   global_queue& operator=(const global_queue&) = delete;
@@ -90,17 +90,10 @@ class global_queue {
 
   WEFT_NOINLINE void add_tail() noexcept {
     if (spare_ == nullptr) {
-      // The depot may hand out several at once.
-      mem::free_block* more = heap_.take_batch(mem::block_kind::segment, batch_class, 1, spare_count_);
-      WEFT_CHECK(more != nullptr, "out of memory for the queue of ready tasks");
-      while (more != nullptr) {
-        mem::free_block* next = more->next;
-        detail::mark_used(more, batch_bytes);
-        auto* b = reinterpret_cast<batch*>(more);
-        b->next = spare_;
-        spare_ = b;
-        more = next;
-      }
+      spare_ = static_cast<batch*>(heap_.take_one(mem::block_kind::queue, batch_class));
+      WEFT_CHECK(spare_ != nullptr, "out of memory for the queue of ready tasks");
+      spare_->next = nullptr;
+      spare_count_ = 1;
     }
     batch* b = spare_;
     spare_ = b->next;
@@ -120,9 +113,7 @@ class global_queue {
       spare_ = b;
       ++spare_count_;
     } else {
-      auto* block = reinterpret_cast<mem::free_block*>(b);
-      block->next = nullptr;
-      heap_.give_batch(mem::block_kind::segment, batch_class, block, 1);
+      heap_.give_one(mem::block_kind::queue, batch_class, b);
     }
   }
 

@@ -5,7 +5,7 @@
 // that sits behind an over-long resumption while all workers are busy goes to the global queue. The tick is 100 us
 // after something happened and doubles to 10 ms, or to 400 us while a worker sleeps: a strand in the run-next slot of a
 // processor that computes is found by nobody else then. When all workers sleep for long the monitor sleeps too, until
-// one wakes.
+// one wakes, or until an epoch is due by time (epoch.h).
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -54,7 +54,7 @@ void scheduler::monitor_main() noexcept {
       monitor_asleep_.store(1, std::memory_order_seq_cst);
       std_atomics::heavy_barrier();
       if (idle_workers() == workers_.size() && stopping_.load(std::memory_order_seq_cst) == 0)
-        wait = watch ? longest_tick_ns : -1;
+        wait = watch ? longest_tick_ns : longest_sleep_ns();
     }
     // acquire: pairs with the release store of whoever wakes the monitor.
     if (monitor_word_.exchange(0, std::memory_order_acquire) == 0) {
@@ -68,7 +68,8 @@ void scheduler::monitor_main() noexcept {
     const int64_t now = now_ns();
     touch_clock(now);
     const int64_t longest = idle_workers() != 0 ? longest_tick_beside_sleepers_ns : longest_tick_ns;
-    tick = monitor_tick(now) ? shortest_tick_ns : std::min(tick * 2, longest);
+    const bool goes_on = epochs_.monitor_turn(now);
+    tick = monitor_tick(now) || goes_on ? shortest_tick_ns : std::min(tick * 2, longest);
     if (opts_.schedtrace.count() > 0 && now - last_trace >= opts_.schedtrace.count() * 1'000'000) {
       print_schedtrace(now);
       last_trace = now;
@@ -85,6 +86,12 @@ void scheduler::monitor_main() noexcept {
       }
     }
   }
+}
+
+// While nothing happens the monitor wakes for an epoch that is due by time, if there is one. A manual clock wakes it.
+int64_t scheduler::longest_sleep_ns() noexcept {
+  const int64_t until = epochs_.period_ends_ns();
+  return until == INT64_MAX || seams_.time->manual() ? -1 : std::max<int64_t>(until - now_ns(), longest_tick_ns);
 }
 
 bool scheduler::monitor_tick(int64_t now) noexcept {
@@ -146,6 +153,11 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
 bool scheduler::looks_deadlocked() noexcept {
   if (idle_workers() != workers_.size() || live_tasks() == 0) return false;
   if (any_work(nullptr) || earliest_timer() != INT64_MAX) return false;
+  for (const auto& p : processors_) {
+    // acquire: pairs with the release store of its maker.
+    const poller* io = p->io.load(std::memory_order_acquire);
+    if (io != nullptr && io->is_busy()) return false;
+  }
   // A thread of the blocking pool counts itself as running before it takes its call, so this look comes first.
   if (blocking_.wakes_thread()) return false;
   // Threads that are neither ours nor blocked in one of our waits may still wake a task.

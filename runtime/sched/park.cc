@@ -24,13 +24,15 @@ std::coroutine_handle<> switch_away() noexcept {
   processor& p = *this_context.proc;
   if (p.forks.has_private()) [[unlikely]]
     leave_forks(p);
-  if (--p.slice > 0) [[likely]] {
+  // An epoch that is due ends the slice: without a look here it would wait for up to a slice's worth of computing.
+  if (--p.slice > 0 && !p.sched.epochs().is_due(p)) [[likely]] {
     if (strand* next = p.run_next.take()) [[likely]] {
       dispatched(p, next);
       return attach(next);
     }
     if (strand* next = p.ring.pop()) {
       this_context.budget = p.budget;
+      p.counters.queue_hops.add();
       dispatched(p, next);
       return attach(next);
     }
@@ -45,7 +47,7 @@ std::coroutine_handle<> yield_strand(std::coroutine_handle<> leaf, std::source_l
   c.budget = p.budget;
   p.counters.yields.add();
   // Nobody else here, and the loop's turn to look around has not come: go on.
-  const bool stay = --p.slice > 0;
+  const bool stay = --p.slice > 0 && !sched.epochs().is_due(p);
   if (stay && p.ring.size() == 0 && p.run_next.peek() == nullptr) return leaf;
   strand* self = detach(leaf);
   if (p.forks.has_private()) leave_forks(p);
@@ -53,6 +55,7 @@ std::coroutine_handle<> yield_strand(std::coroutine_handle<> leaf, std::source_l
   sched.push_ring(p, self);
   if (stay) {
     if (strand* next = p.ring.pop()) {
+      p.counters.queue_hops.add();
       dispatched(p, next);
       return attach(next);
     }
@@ -65,6 +68,7 @@ namespace {
 // Both under the timer lock. Whether next_timer_ns is exact matters little: who looks too early sets it right.
 WEFT_INLINE void add_timer(processor& p, sleeper& node) noexcept {
   p.timers.push(node);
+  p.timers_begun.add();
   // relaxed: written under the lock.
   if (node.deadline_ns < p.next_timer_ns.load(std::memory_order_relaxed))
     // release: read by whoever looks for due timers before it takes the lock.
@@ -73,6 +77,7 @@ WEFT_INLINE void add_timer(processor& p, sleeper& node) noexcept {
 
 WEFT_INLINE void take_timer(processor& p, sleeper& node) noexcept {
   p.timers.remove(node);
+  p.timers_ended.add();
   // relaxed: as above.
   if (p.timers.empty() || node.deadline_ns == p.next_timer_ns.load(std::memory_order_relaxed))
     // relaxed: as above.
@@ -95,9 +100,8 @@ std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf
     return leaf;
   }
   strand* s = detach(leaf);
+  waits_from_now(s);
   begin_wait(s, node, wait_reason::sleep, where);
-  // relaxed: for the dump.
-  s->since.store(p.sched.coarse_ms(), std::memory_order_relaxed);
   node.home = &p;
   add_timer(p, node);
   p.timer_lock.unlock();
@@ -125,8 +129,7 @@ std::coroutine_handle<> park_for_ever(waiter& w, std::coroutine_handle<> leaf, w
     return leaf;
   }
   strand* s = detach(leaf);
-  // relaxed: for the dump.
-  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
+  waits_from_now(s);
   begin_wait(s, w, reason, where);
   for_ever_waiters().push(w);
   for_ever_lock.unlock();
@@ -187,8 +190,33 @@ void leave_wait(strand* s, waiter& w, biased_lock& lock) noexcept {
   leave_queue(s, w, lock);
 }
 
+void measure_wait(processor& p, strand* s) noexcept {
+  // relaxed: constant by now.
+  p.wait_countdown = sampling::waits.load(std::memory_order_relaxed);
+  s->parked_ns = p.sched.now_ns();
+  s->sampled = sampled_wait | sampled_latency;
+}
+
+// Latencies are of one strand in sampling::waits; waits for mutexes are measured more often and must not have more
+// weight among them.
+void measure_mutex_wait(processor& p, strand* s) noexcept {
+  // relaxed: constant by now.
+  const uint32_t locks = sampling::locks.load(std::memory_order_relaxed);
+  const uint32_t waits = sampling::waits.load(std::memory_order_relaxed);
+  p.lock_wait_countdown = locks;
+  s->parked_ns = p.sched.now_ns();
+  s->sampled = sampled_wait;
+  if (++p.lock_waits * locks < waits) return;
+  p.lock_waits = 0;
+  s->sampled |= sampled_latency;
+}
+
 void record_latency(processor& p, strand* s) noexcept {
-  s->sampled = false;
+  const uint8_t sampled = s->sampled;
+  if ((sampled & sampled_wait) != 0) p.sched.wait_ended(s);  // straight on from its wait
+  s->sampled = 0;
+  if ((sampled & sampled_latency) == 0) return;
+  if ((sampled & sampled_wait) != 0) return p.latencies.record_owner(0);
   const auto now = static_cast<uint32_t>((p.sched.now_ns() - p.sched.start_ns()) >> 5);
   // relaxed: handed over with the strand.
   p.latencies.record_owner(int64_t{now - s->since.load(std::memory_order_relaxed)} << 5);

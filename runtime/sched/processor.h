@@ -17,8 +17,11 @@
 #include "base/fast_random.h"
 #include "base/histogram.h"
 #include "mem/block_heap.h"
+#include "os/clock.h"
 #include "sched/epoch.h"
+#include "sched/escape.h"
 #include "sched/inbox.h"
+#include "sched/poller.h"
 #include "sched/run_next.h"
 #include "sched/run_queue.h"
 #include "sched/stop.h"
@@ -28,29 +31,71 @@ namespace weft::detail {
 
 class scheduler;
 
-/// Counts of what one processor did. Written by whoever drives it.
+/// One in so many is measured where measuring each would cost too much. Process-wide, and changed by tests alone,
+/// before they make a runtime.
+struct sampling {
+  static inline std::atomic<uint32_t> waits{256};  ///< waits of strands, and strands that become ready by no wait
+  static inline std::atomic<uint32_t> locks{8};    ///< waits for mutexes, and for weft's own locks; Go's figure
+};
+
+/// Counts of what one processor did. Written by whoever drives it. The statistics are for metrics alone, the counters
+/// are used by the runtime itself, too.
 struct processor_counters {
-  base::counter dispatches;       // resumptions of strands, Go's schedtick
-  base::counter loop_dispatches;  // of which by the worker's loop; the rest were hops from one strand to the next
+  base::counter dispatches;         // resumptions of strands, Go's schedtick
+  base::statistic loop_dispatches;  // of which by the worker's loop; the rest were hops from one strand to the next
+  base::statistic queue_hops;       // hops to a strand from the ring, as opposed to the one that was readied last
   base::counter tasks_created;
   base::counter tasks_finished;
-  base::counter yields;          // strands that gave way, which parked nowhere
-  base::counter steals;          // successful steals from a ring
-  base::counter stolen_strands;  // strands moved by them
-  base::counter run_next_steals;
-  base::counter forks_stolen;
-  base::counter forks_published;
-  base::counter overflows;  // strands moved from a full ring to the global queue
-  base::counter searches;
-  base::counter sleeps;
-  base::counter wakes;  // workers woken by this one
-  base::counter budget_yields;
-  base::counter stack_growths;
-  base::counter hot_splits;  // growths served by the spare segment
-  base::counter frames;      // coroutine frames put on a stack
-  base::counter elided_frames;
-  base::counter timers_fired;
-  base::counter retreats;  // times that it handed its strands to a processor that gathers
+  base::statistic yields;          // strands that gave way, which parked nowhere
+  base::statistic steals;          // successful steals from a ring
+  base::statistic stolen_strands;  // strands moved by them
+  base::statistic run_next_steals;
+  base::statistic forks_stolen;
+  base::statistic forks_published;
+  base::statistic overflows;  // strands moved from a full ring to the global queue
+  base::statistic searches;
+  base::statistic sleeps;
+  base::statistic wakes;  // workers woken by this one
+  base::statistic stack_growths;
+  base::statistic hot_splits;  // growths served by the spare segment
+  base::statistic frames;      // coroutine frames put on a stack
+  base::statistic elided_frames;
+  base::statistic timers_fired;
+  base::statistic retreats;        // times that it handed its strands to a processor that gathers
+  base::statistic lock_crossings;  // weft's own locks taken that another thread had held last
+  base::statistic lock_wait_ns;    // time that this took, estimated from a sample
+};
+
+/// How long a processor had nothing to do. Written by whoever drives it.
+class idle_clock {
+ public:
+  void begin(int64_t now_ns) noexcept { store(load() - now_ns - idle); }
+  void end(int64_t now_ns) noexcept { store(load() + now_ns + idle); }
+
+  struct reading {
+    int64_t idle_ns;  // until then
+    int64_t now_ns;
+  };
+
+  /// Exact for its moment, so that neither the idle time nor the rest ever falls. Any thread.
+  reading read(os::clock& clock) const noexcept {
+    for (;;) {
+      // acquire: before the look at the clock.
+      const int64_t before = state_.load(std::memory_order_acquire);
+      const int64_t now = clock.now_ns();
+      if (load() == before) return {before >= 0 ? before : before + now + idle, now};
+    }
+  }
+
+ private:
+  static constexpr int64_t idle = int64_t{1} << 62;
+
+  // relaxed: a statistic.
+  int64_t load() const noexcept { return state_.load(std::memory_order_relaxed); }
+  // release: stored after its own look at the clock; pairs with the acquire load in read().
+  void store(int64_t state) noexcept { state_.store(state, std::memory_order_release); }
+
+  std::atomic<int64_t> state_{0};  // busy: the idle time so far; idle: that less the time of the beginning, less `idle`
 };
 
 /// Locks that came from other processors, in a window; see gather.cc.
@@ -75,8 +120,16 @@ class alignas(128) processor {
         budget(rules.budget),
         random(seed),
         blocks(heap),
-        forks(1024, shared) {}
+        forks(1024, shared) {
+    // Counting begins anywhere in a period, so that what is rare is not always measured.
+    // relaxed: constant by now.
+    latency_countdown = wait_countdown = 1 + random.below(sampling::waits.load(std::memory_order_relaxed));
+    // relaxed: as above.
+    lock_wait_countdown = crossing_countdown = 1 + random.below(sampling::locks.load(std::memory_order_relaxed));
+  }
   ~processor() {
+    // relaxed: nobody else is left.
+    delete io.load(std::memory_order_relaxed);
     forget_epoch_slot(locks->slot);
     give_bias_owner(locks);
   }
@@ -90,26 +143,45 @@ class alignas(128) processor {
   const int32_t budget;     // options.scheduling.budget
 
   // Owner only.
-  int32_t slice = 0;               // dispatches left before the worker's loop looks around
-  uint32_t latency_countdown = 1;  // readied strands until the next one is sampled
-  strand* fork_stack = nullptr;    // an empty stack, ready for a stolen fork
-  segment* spare = nullptr;        // the segment that the last shrinking stack gave up
+  int32_t slice = 0;             // dispatches left before the worker's loop looks around
+  uint32_t latency_countdown;    // new tasks until the next one is sampled
+  uint32_t wait_countdown;       // waits until the next one is measured
+  uint32_t lock_wait_countdown;  // the same for mutexes
+  uint32_t lock_waits = 0;       // how many of those were measured
+  uint32_t crossing_countdown;   // crossings until the next one is measured
+  strand* fork_stack = nullptr;  // an empty stack, ready for a stolen fork
+  segment* spare = nullptr;      // the segment that the last shrinking stack gave up
   base::fast_random random;
   mem::block_cache blocks;
   fork_deque<fork_entry> forks;
-  uint64_t next_task_id = 0, last_task_id = 0;  // a batch of ids
+  // The ids of the next tasks; when they are used up, the next task is counted for its function (escape.h).
+  uint64_t next_task_id = 0, last_task_id = 0;
+  uint32_t tasks_to_next_look = 0;  // what was left of them when look_at_next_launch() cut them short
+  uint64_t tasks_looked_over = 0;   // tasks_created when a task was counted last
+  entry_table entries;              // read by any thread
   lock_crossings crossings;
   int64_t alone_since_ns = 0;       // not 0: the tasks of many timers became ready then, and nobody was woken for them
   uint32_t epoch_passed = 0;        // the last one; see [epoch]
+  int64_t bytes_until_look = 0;     // that it may take before it looks at what is held; see epoch.h
   processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
 
+  /// Sends the next launch of a task to its slow path.
+  void look_at_next_launch() noexcept {
+    if (next_task_id == last_task_id) return;
+    tasks_to_next_look = static_cast<uint32_t>(last_task_id - next_task_id);
+    last_task_id = next_task_id;
+  }
+
   // Shared: each has its own protocol.
-  sched::run_next_slot<strand> run_next;
+  alignas(64) sched::run_next_slot<strand> run_next;
   sched::run_queue<strand, ring_capacity> ring;
   sched::inbox<strand> mail;
+  std::atomic<poller*> io{nullptr};  // made by the owner with the first operation
 
   alignas(64) biased_lock timer_lock;
   sched::timer_queue timers;                      // guarded by timer_lock
+  base::statistic timers_begun, timers_ended;     // written under timer_lock
+  base::time_histogram lateness;                  // of timers that fired; written under timer_lock
   std::atomic<int64_t> next_timer_ns{INT64_MAX};  // the earliest deadline; written under timer_lock
   std::atomic<uint32_t> timer_crowd{0};           // how many are due soon, as of the last look; written there, too
 
@@ -123,9 +195,8 @@ class alignas(128) processor {
   // Written by the owner, read by the monitor, the dump and metrics.
   alignas(64) std::atomic<strand*> running{nullptr};
   processor_counters counters;
-  base::time_histogram latencies;  // ready to running, one readied strand in latency_sample
-  std::atomic<int64_t> idle_ns{0};
-  std::atomic<int64_t> idle_since_ns{0};  // 0: busy
+  base::time_histogram latencies;  // ready to running, of a sample
+  idle_clock idle;
 };
 
 }  // namespace weft::detail

@@ -38,6 +38,7 @@ scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, 
       heap_(*seams.sys, this),
       global_(heap_),
       blocking_(*seams.sys, static_cast<std::size_t>(opts.blocking_threads)),
+      epochs_(*this, processors),
       drained_(*seams.sys) {
   static const bool registered = [] {
     os::system& real = os::system::real();
@@ -52,6 +53,8 @@ scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, 
   for (uint32_t i = 0; i < processors; ++i)
     processors_.push_back(
         std::make_unique<processor>(*this, heap_, i, processors > 1, seams_.random->next(), opts_.scheduling));
+  if (how != drive::threads)
+    for (auto& p : processors_) p->idle.begin(start_ns_);
   idle_.reserve(processors);
   seams_.time->subscribe(&clock_changed, this);
 }
@@ -157,22 +160,41 @@ uint64_t scheduler::take_ids() noexcept {
 
 // --- ready ---------------------------------------------------------------------------------------------------------
 
-// Stamps one readied strand in latency_sample with the time.
-static constexpr uint32_t latency_sample = 128;
-
 // Who joins many tasks one by one would otherwise be resumed, only to park again, after each of them (measured:
 // 1,000,000 spawned and joined, 165 against 85 ns each).
 void scheduler::ready_behind(processor& p, strand* s) noexcept {
   if (p.ring.size() == 0) return ready_here(p, s);
+  if (s->sampled != 0) wait_ended(s);
   push_ring(p, s);
   wake_one_for(p);
 }
 
 void scheduler::stamp(processor& p, strand* s) noexcept {
-  p.latency_countdown = latency_sample;
+  // relaxed: constant by now.
+  p.latency_countdown = sampling::waits.load(std::memory_order_relaxed);
   // relaxed: handed over with the strand.
   s->since.store(static_cast<uint32_t>((now_ns() - start_ns_) >> 5), std::memory_order_relaxed);
-  s->sampled = true;
+  s->sampled = sampled_latency;
+}
+
+void scheduler::wait_ended(strand* s) noexcept {
+  const int64_t now = now_ns();
+  const int64_t lasted = now - s->parked_ns;
+  // relaxed: written by the strand before it parked.
+  const auto reason = static_cast<wait_reason>(s->reason.load(std::memory_order_relaxed));
+  const auto at = static_cast<std::size_t>(reason);
+  waits_.lengths[at].record(lasted);
+  // relaxed: statistics, as all here.
+  waits_.sums_ns[at].fetch_add(lasted, std::memory_order_relaxed);
+  if (waits_for_mutex(reason)) {
+    // relaxed: as above.
+    const int64_t scale = sampling::locks.load(std::memory_order_relaxed);
+    waits_.mutexes_ns.fetch_add(lasted * scale, std::memory_order_relaxed);
+  }
+  s->sampled &= static_cast<uint8_t>(~sampled_wait);
+  s->next = nullptr;
+  // relaxed: handed over with the strand.
+  s->since.store(static_cast<uint32_t>((now - start_ns_) >> 5), std::memory_order_relaxed);
 }
 
 void scheduler::ready_displaced(processor& p, strand* s) noexcept {
@@ -208,6 +230,7 @@ void scheduler::ready_all(strand* first, uint32_t count) noexcept {
 }
 
 void scheduler::ready_from_outside(strand* s) noexcept {
+  if (s->sampled != 0) wait_ended(s);
   // relaxed: spreads the load; any processor will do.
   const uint32_t i = processors_.size() == 1 ? 0 : next_mail_.fetch_add(1, std::memory_order_relaxed);
   processor& p = *processors_[i % processors_.size()];
@@ -228,6 +251,10 @@ void scheduler::rearm_wake_fd() noexcept {
   // acq_rel: pairs with the exchange in drive_some(): either it sees the work, or the descriptor is signalled again.
   if (event_fd_ >= 0 && wake_fd_signalled_.exchange(1, std::memory_order_acq_rel) == 0)
     seams_.sys->signal_event_fd(event_fd_);
+}
+
+void scheduler::watch_for_host(int fd) noexcept {
+  if (wake_fd_ >= 0) seams_.sys->add_to_wait_set(wake_fd_, fd);
 }
 
 void scheduler::wait_for_work() noexcept {
@@ -313,9 +340,13 @@ bool scheduler::leave_idle(worker& w) noexcept {
 }
 
 void scheduler::signal(worker& w) noexcept {
-  // release: publishes `searching`; pairs with the acquire load in idle().
-  w.word.store(1, std::memory_order_release);
-  seams_.sys->futex_wake(w.word, 1);
+  // seq_cst: I4 of [io-sleep]; publishes `searching` to the load in idle().
+  w.word.store(1, std::memory_order_seq_cst);
+  // seq_cst: I5. acquire: the poller is there if somebody sleeps in it.
+  if (w.in_poller.load(std::memory_order_seq_cst))
+    w.proc.io.load(std::memory_order_acquire)->wake();
+  else
+    seams_.sys->futex_wake(w.word, 1);
 }
 
 void scheduler::wake_all() noexcept {
@@ -408,6 +439,10 @@ bool scheduler::stop_workers(int64_t patience_ns) noexcept {
     }
     w->thread.join();
   }
+  if (how_ != drive::threads)
+    for (auto& p : processors_)
+      // relaxed: the caller is the only driver left.
+      if (poller* io = p->io.load(std::memory_order_relaxed)) io->close();
   if (!blocking_.close(give_up == INT64_MAX ? INT64_MAX : std::max<int64_t>(give_up - now_ns(), 0))) return false;
   stop_monitor();
   return true;

@@ -17,9 +17,11 @@
 // Source: Go's and Tokio's rules (one searcher at a time, wake chains), with the barrier moved to the sleeper.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -47,6 +49,20 @@ enum class drive : uint8_t {
   test,     ///< one thread drives all, a step at a time
 };
 
+/// How long strands waited, of a sample: one wait in sampling::waits, and one for a mutex in sampling::locks. Written
+/// by whoever ends a wait.
+struct wait_figures {
+  std::array<base::time_histogram, wait_reason_count> lengths;
+  std::array<std::atomic<int64_t>, wait_reason_count> sums_ns{};  // of what the histograms count
+  std::atomic<int64_t> mutexes_ns{0};                             // for mutexes, scaled to all waits
+};
+
+/// Whether this is a wait for a mutex, one way or the other.
+constexpr bool waits_for_mutex(wait_reason reason) noexcept {
+  return reason == wait_reason::mutex_lock || reason == wait_reason::shared_mutex_lock ||
+         reason == wait_reason::shared_mutex_lock_shared;
+}
+
 class scheduler {
  public:
   scheduler(const options& opts, os::seams seams, uint32_t processors, drive how);
@@ -62,6 +78,12 @@ class scheduler {
 
   /// The same by the thread that drives `p`, a processor of this scheduler.
   WEFT_INLINE void ready_here(processor& p, strand* s) noexcept;
+
+  /// The same for a task that begins.
+  WEFT_INLINE void ready_new(processor& p, strand* s) noexcept;
+
+  /// The end of a wait that is measured: the strand is about to become ready, and is in no queue.
+  WEFT_RARE void wait_ended(strand* s) noexcept;
 
   /// Makes a strand ready that need not run before the others here: behind them if there are any.
   void ready_behind(processor& p, strand* s) noexcept;
@@ -84,6 +106,9 @@ class scheduler {
 
   /// Blocks the calling thread until drive_some() has work again. For drive::host and drive::test.
   void wait_for_work() noexcept;
+
+  /// The host's descriptor is readable when this one is, too. Nothing where there is no host.
+  void watch_for_host(int fd) noexcept;
 
   int wake_fd() const noexcept { return wake_fd_; }
   void rearm_wake_fd() noexcept;
@@ -185,9 +210,9 @@ class scheduler {
   uint32_t searching_workers() const noexcept;
   uint32_t thread_count() const noexcept;
 
-  /// A batch of task ids: the first; the caller owns 16 of them.
+  /// A batch of task ids: the first; the caller owns id_batch of them, and need not use all.
   uint64_t take_ids() noexcept;
-  static constexpr uint64_t id_batch = 16;
+  static constexpr uint64_t id_batch = 32;
 
   /// A block for a strand or segment, from the running processor's cache if it is ours.
   void* take_block(mem::block_kind kind, std::size_t size_class) noexcept;
@@ -220,15 +245,25 @@ class scheduler {
     context& c = this_context;
     // relaxed: statistics.
     foreign_frames_.fetch_add(c.frames_allocated, std::memory_order_relaxed);
-    foreign_elided_frames_.fetch_add(c.promises_made - c.frames_allocated, std::memory_order_relaxed);
+    if constexpr (WEFT_MAY_ELIDE)
+      foreign_elided_frames_.fetch_add(c.promises_made - c.frames_allocated, std::memory_order_relaxed);
     c.frames_allocated = 0;
     c.promises_made = 0;
   }
   uint64_t frames() const noexcept;
   uint64_t elided_frames() const noexcept;
 
-  /// The figures of plain threads that act on the runtime.
-  base::time_histogram& foreign_latencies() noexcept { return foreign_latencies_; }
+  const wait_figures& waits() const noexcept { return waits_; }
+
+  /// The most that metrics have reported of those figures that are differences of counters.
+  std::array<std::atomic<uint64_t>, 3>& reported() noexcept { return reported_; }
+
+  /// The figures per entry function that plain threads count.
+  struct locked_entries {
+    std::mutex lock;
+    entry_table table;  // guarded by lock
+  };
+  locked_entries& foreign_entries() noexcept { return foreign_entries_; }
 
   uint64_t long_resumes() const noexcept { return long_resumes_.value(); }
 
@@ -251,6 +286,7 @@ class scheduler {
   bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
   bool steal_run_next(processor& p, processor& victim, work& out) noexcept;
   bool idle(worker& w) noexcept;
+  bool does_background_work(worker& w) noexcept;
   bool any_work(const processor* looking) noexcept;
   void wake_one_for(processor& p) noexcept;
   void retreat(processor& p) noexcept;
@@ -262,12 +298,15 @@ class scheduler {
   void ready_due(processor& p, strand* first, uint32_t count, int64_t now) noexcept;
   WEFT_RARE void help_with_due(processor& p) noexcept;
   int64_t timers_wanted_ns(const processor& p) noexcept;
+  bool take_io(processor& p, work& out) noexcept;
+  bool sleep_of(worker& w, int64_t timeout_ns) noexcept;
   void run(processor& p, const work& w) noexcept;
   void run_strand(processor& p, strand* s) noexcept;
   void run_fork(processor& p, fork_entry* e) noexcept;
   bool take_mail(processor& p, sched::inbox<strand>& mail, work& out) noexcept;
   strand* fire_timers(processor& p, int64_t now, uint32_t& count) noexcept;
   void push_ring(processor& p, strand* s) noexcept;
+  WEFT_INLINE void run_soon(processor& p, strand* s) noexcept;
   WEFT_RARE void ready_displaced(processor& p, strand* s) noexcept;
   WEFT_RARE void stamp(processor& p, strand* s) noexcept;
   WEFT_NOINLINE void ready_from_outside(strand* s) noexcept;
@@ -280,6 +319,7 @@ class scheduler {
 
   void monitor_main() noexcept;
   bool monitor_tick(int64_t now) noexcept;
+  int64_t longest_sleep_ns() noexcept;
   bool looks_deadlocked() noexcept;
   void print_schedtrace(int64_t now) noexcept;
   void stop_monitor() noexcept;
@@ -299,7 +339,7 @@ class scheduler {
   sched::global_queue global_;
   blocking_pool blocking_;
   stop_registry stops_{*this};
-  epoch_driver epochs_{*this};
+  epoch_driver epochs_;
   // drive::host: the set of the two others, which the host watches.
   int wake_fd_ = -1;
   int event_fd_ = -1;  // signalled when a strand comes from outside
@@ -329,7 +369,9 @@ class scheduler {
   std::atomic<uint64_t> foreign_finished_{0};
   std::atomic<uint64_t> foreign_frames_{0};
   std::atomic<uint64_t> foreign_elided_frames_{0};
-  base::time_histogram foreign_latencies_;
+  wait_figures waits_;
+  std::array<std::atomic<uint64_t>, 3> reported_{};
+  locked_entries foreign_entries_;
   os::note drained_;
 
   std::unique_ptr<os::thread> monitor_thread_;
@@ -348,8 +390,18 @@ class scheduler {
 };
 
 WEFT_INLINE void scheduler::ready_here(processor& p, strand* s) noexcept {
-  if (--p.latency_countdown == 0) [[unlikely]]
+  if (s->sampled != 0) [[unlikely]]
+    wait_ended(s);
+  run_soon(p, s);
+}
+
+WEFT_INLINE void scheduler::ready_new(processor& p, strand* s) noexcept {
+  if (WEFT_METRICS && --p.latency_countdown == 0) [[unlikely]]
     stamp(p, s);
+  run_soon(p, s);
+}
+
+WEFT_INLINE void scheduler::run_soon(processor& p, strand* s) noexcept {
   strand* displaced = p.use_run_next ? p.run_next.put(s) : s;
   if (displaced != nullptr) [[unlikely]]
     ready_displaced(p, displaced);
@@ -362,6 +414,11 @@ WEFT_INLINE void scheduler::ready(strand* s) noexcept {
   } else {
     ready_from_outside(s);
   }
+}
+
+WEFT_INLINE void epoch_driver::took_memory(processor& p, std::size_t bytes, bool may_clean_up) noexcept {
+  if ((p.bytes_until_look -= static_cast<int64_t>(bytes)) < 0) [[unlikely]]
+    look_after_growth(p, may_clean_up);
 }
 
 /// Keeps a scheduler's memory until the process ends, for handles that outlive their runtime.
@@ -461,12 +518,42 @@ void recycle_fork_strand(processor& p, strand* s) noexcept;
 
 WEFT_RARE void record_latency(processor& p, strand* s) noexcept;
 
+/// Takes the time of a wait that begins.
+WEFT_RARE void measure_wait(processor& p, strand* s) noexcept;
+WEFT_RARE void measure_mutex_wait(processor& p, strand* s) noexcept;
+
+/// Before W3 of [park]: one wait in some is measured. Not for mutexes.
+WEFT_INLINE void sample_wait(processor& p, strand* s) noexcept {
+  if (WEFT_METRICS && --p.wait_countdown == 0) [[unlikely]]
+    measure_wait(p, s);
+}
+
+/// The same, and since when the running strand waits, roughly.
+WEFT_INLINE void waits_from_now(strand* s) noexcept {
+  processor& p = *this_context.proc;
+  // relaxed: for the dump.
+  s->since.store(p.sched.coarse_ms(), std::memory_order_relaxed);
+  sample_wait(p, s);
+}
+
+/// The same for a mutex.
+WEFT_INLINE void waits_for_mutex_from_now(strand* s) noexcept {
+  processor& p = *this_context.proc;
+  // relaxed: for the dump.
+  s->since.store(p.sched.coarse_ms(), std::memory_order_relaxed);
+  if (WEFT_METRICS && --p.lock_wait_countdown == 0) [[unlikely]]
+    measure_mutex_wait(p, s);
+}
+
+/// The strand does not wait after all.
+WEFT_INLINE void waits_not(strand* s) noexcept { s->sampled = 0; }
+
 /// Bookkeeping for a strand that is about to run on `p`.
 WEFT_INLINE void dispatched(processor& p, strand* s) noexcept {
   p.counters.dispatches.add();
   // relaxed: read by the monitor and the dump.
   p.running.store(s, std::memory_order_relaxed);
-  if (s->sampled) [[unlikely]]
+  if (s->sampled != 0) [[unlikely]]
     record_latency(p, s);
 }
 

@@ -45,8 +45,8 @@ uintptr_t end_other_wait(waiter& w) noexcept {
 void begin_select_wait(select_core& core, std::coroutine_handle<> leaf, std::source_location where) noexcept {
   strand* s = detach(leaf);
   core.who = reinterpret_cast<uintptr_t>(s);
+  waits_from_now(s);
   // relaxed: for the dump.
-  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
   s->reason.store(static_cast<uint8_t>(wait_reason::select), std::memory_order_relaxed);
   // relaxed: as above.
   s->parked_at.store(std::bit_cast<const void*>(where), std::memory_order_relaxed);

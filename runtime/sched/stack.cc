@@ -98,6 +98,7 @@ WEFT_RARE void* frame_allocate_slow(std::size_t bytes) noexcept {
       p->counters.hot_splits.add();
     }
   }
+  const bool from_spare = s != nullptr;
   if (s == nullptr) {
     if (below->stack_bytes + want > sched.opts().stack_limit_bytes) [[unlikely]]
       stack_overflow(sched, current, __builtin_return_address(0));
@@ -108,6 +109,7 @@ WEFT_RARE void* frame_allocate_slow(std::size_t bytes) noexcept {
   }
   // relaxed: its own.
   s->link.store(reinterpret_cast<uintptr_t>(below), std::memory_order_relaxed);
+  note_growth(sched, p, current, s, used + bytes, from_spare);
   s->stack_bytes = below->stack_bytes + segment_bytes(s);
   below->sp = c.sp;
   c.top = s;
@@ -131,6 +133,7 @@ WEFT_RARE void frame_free_slow(char* frame) noexcept {
     c.top = below;
     c.sp = below->sp;
     c.limit = below->limit;
+    note_shrink(sched, p, c.current, segment_bytes(s));
     if (p != nullptr && segment_bytes(s) <= mem::largest_block &&
         (p->spare == nullptr || segment_bytes(p->spare) < segment_bytes(s)))
       std::swap(s, p->spare);
@@ -149,17 +152,20 @@ void release_segments(scheduler& sched, segment* top) noexcept {
   }
 }
 
+// Strand blocks are asked for here only when the cache has none and gets a batch.
+static std::size_t perhaps_new_bytes(mem::block_kind kind, std::size_t size_class) noexcept {
+  const std::size_t blocks = kind == block_kind::strand ? mem::block_cache::batch_size(size_class) : 1;
+  return blocks * mem::class_bytes(size_class);
+}
+
 void* scheduler::take_block(mem::block_kind kind, std::size_t size_class) noexcept {
   processor* p = this_context.proc;
-  if (p != nullptr && &p->sched == this) return p->blocks.take(kind, size_class);
-  uint32_t count = 0;
-  void* block = heap_.take_batch(kind, size_class, 1, count);
-  if (block == nullptr) return nullptr;
-  mark_used(block, mem::class_bytes(size_class));
-  // A batch from the depot may hold more than one: give the rest back.
-  if (auto* rest = static_cast<mem::free_block*>(block)->next; rest != nullptr)
-    heap_.give_batch(kind, size_class, rest, count - 1);
-  return block;
+  if (p != nullptr && &p->sched == this) {
+    void* block = p->blocks.take(kind, size_class);
+    epochs_.took_memory(*p, perhaps_new_bytes(kind, size_class), false);
+    return block;
+  }
+  return heap_.take_one(kind, size_class);
 }
 
 void scheduler::give_block(mem::block_kind kind, std::size_t size_class, void* block) noexcept {
@@ -168,9 +174,7 @@ void scheduler::give_block(mem::block_kind kind, std::size_t size_class, void* b
     p->blocks.give(kind, size_class, block);
     return;
   }
-  auto* b = static_cast<mem::free_block*>(block);
-  b->next = nullptr;
-  heap_.give_batch(kind, size_class, b, 1);
+  heap_.give_one(kind, size_class, block);
 }
 
 }  // namespace weft::detail

@@ -1,6 +1,7 @@
 // The life of a task: its block, its start, its end.
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include <weft/go.h>
 #include <weft/join_handle.h>
@@ -39,7 +40,7 @@ WEFT_RARE void shape_block(task_control* t) noexcept {
   t->waiting.store(nullptr, std::memory_order_relaxed);
   // relaxed: as above.
   t->kind.store(strand_kind::task, std::memory_order_relaxed);
-  t->sampled = false;
+  t->sampled = 0;
   // relaxed: as above. Each task writes its scope in; what matters until then is that it is a strand's first segment.
   t->first.link.store(segment::link_first, std::memory_order_relaxed);
   const std::size_t bytes = mem::slab_of_strand(t).block_bytes;
@@ -115,6 +116,9 @@ void end_start(start_scope& scope) noexcept {
 
 void abandon_task(start_scope& scope) noexcept {
   end_start(scope);
+#if WEFT_COUNT_FRAMES
+  count_unmade_task();
+#endif
   free_task(scope.made);
 }
 
@@ -139,9 +143,13 @@ WEFT_INLINE void publish_task(task_control* t, void* root_frame, const void* sta
   t->first.link.store(link, std::memory_order_relaxed);
   // release: who sees the id sees the scope.
   t->id.store(id, std::memory_order_release);
+#if WEFT_COUNT_FRAMES
+  count_launch(t);
+#endif
 }
 
 WEFT_NOINLINE uint64_t refuse_task(scheduler& s, processor* p, task_control* t, void* root_frame) noexcept {
+  if (t->top != &t->first) note_shrink(s, p, t, segment_bytes_above_first(t->top));
   // release: E1 of [stop-scope]; pairs with list_tasks(): who finds the task gone sees what it did.
   t->id.store(0, std::memory_order_release);
   s.left_registry();
@@ -159,6 +167,11 @@ WEFT_NOINLINE uint64_t launch_task_elsewhere(scheduler& s, task_control* t, void
                                              uintptr_t link) noexcept {
   const uint64_t id = s.take_ids();
   publish_task(t, root_frame, started_at, id, link);
+#if !WEFT_COUNT_FRAMES
+  note_started(s, nullptr, t, 1);
+#endif
+  if (t->top != &t->first) [[unlikely]]
+    note_root_growth(s, nullptr, t);
   s.count_created(nullptr);      // A1
   std_atomics::light_barrier();  // pairs with the heavy barrier in drain()
   if (this_context.proc == nullptr) s.count_foreign_frames();
@@ -167,9 +180,23 @@ WEFT_NOINLINE uint64_t launch_task_elsewhere(scheduler& s, task_control* t, void
   return id;
 }
 
-WEFT_RARE void refill_ids(processor& p) noexcept {
+// New ids, because they are used up, or the starter's is higher, or the task's root frame did not fit its first block.
+// In the first case a task is looked at; the other two do not change how far the next look is.
+WEFT_RARE void refill_ids(processor& p, task_control* t, void* root_frame) noexcept {
+  t->set_function(*static_cast<void**>(root_frame));  // publish_task() is yet to come
+  const uint64_t left = p.last_task_id - p.next_task_id;
+  uint64_t count = left != 0 ? left : std::exchange(p.tasks_to_next_look, 0);
+  if (count == 0) {
+    count = 1 + p.random.below(scheduler::id_batch);
+    const uint64_t created = p.counters.tasks_created.value() + 1;
+#if !WEFT_COUNT_FRAMES
+    note_started(p.sched, &p, t, created - p.tasks_looked_over);
+#endif
+    p.tasks_looked_over = created;
+  }
+  if (t->top != &t->first) note_root_growth(p.sched, &p, t);
   p.next_task_id = p.sched.take_ids();
-  p.last_task_id = p.next_task_id + scheduler::id_batch;
+  p.last_task_id = p.next_task_id + count;
 }
 
 // L1 of [stop-scope]: the scope for a task that `starter` starts.
@@ -213,7 +240,7 @@ WEFT_INLINE uint64_t launch_task(scheduler* sched, task_control* t, void* root_f
     scope = scope_for(*p, starter, by, least);
   }
   if (p->next_task_id == p->last_task_id || p->next_task_id < least) [[unlikely]]
-    refill_ids(*p);
+    refill_ids(*p, t, root_frame);
   const uint64_t id = p->next_task_id++;
   publish_task(t, root_frame, started_at, id, link | scope << task_control::scope_shift);  // L1
   s.count_created(p);                                                                      // A1
@@ -223,7 +250,7 @@ WEFT_INLINE uint64_t launch_task(scheduler* sched, task_control* t, void* root_f
   // relaxed: L3; after the passes were asked, since one that is over has left its flag with the starter.
   if (starter != nullptr && starter->stop.load(std::memory_order_relaxed) == stop_asked) [[unlikely]]
     t->stop.store(stop_asked, std::memory_order_relaxed);
-  s.ready_here(*p, t);  // L4
+  s.ready_new(*p, t);  // L4
   return id;
 }
 
@@ -330,8 +357,10 @@ std::coroutine_handle<> finish_task(task_control* t) noexcept {
   processor& p = *this_context.proc;
   // relaxed: written before the task was made ready.
   t->entry.load(std::memory_order_relaxed)->finish(t);
-  if (segment* top = this_context.top; top != &t->first) [[unlikely]]
+  if (segment* top = this_context.top; top != &t->first) [[unlikely]] {
+    note_shrink(p.sched, &p, t, segment_bytes_above_first(top));
     release_segments(p.sched, top);
+  }
   // relaxed: the task's own.
   if ((t->first.link.load(std::memory_order_relaxed) & task_control::scope_watched) != 0) [[unlikely]]
     p.sched.stops().unwatch(t);
@@ -352,6 +381,7 @@ namespace {
 
 WEFT_NOINLINE std::coroutine_handle<> join_park_begun(task_control* t, waiter& w, strand* s) noexcept {
   if (join_begin_wait(t, w)) return switch_away();
+  waits_not(s);
   // relaxed: nobody else saw the waiter.
   s->waiting.store(nullptr, std::memory_order_relaxed);
   return std::coroutine_handle<>::from_address(s->resume_frame);
@@ -364,8 +394,9 @@ std::coroutine_handle<> join_park(task_control* t, waiter& w, std::coroutine_han
   strand* s = detach(leaf);
   // relaxed: this wait is no stop point; ordered before `waiting` by its release store.
   s->wait_lock.store(nullptr, std::memory_order_relaxed);
-  begin_wait(s, w, wait_reason::join_task, where);
   processor& p = *this_context.proc;
+  sample_wait(p, s);
+  begin_wait(s, w, wait_reason::join_task, where);
   if (p.run_next.peek() == t && p.slice > 1 && !p.forks.has_private() && p.run_next.take() == t) [[likely]] {
     // It has not begun, and is ours now: nobody else touches the word.
     // relaxed: as above.

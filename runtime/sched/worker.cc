@@ -61,11 +61,27 @@ void scheduler::worker_main(worker& w) noexcept {
     if (has_work || search(w, found)) {
       run(p, found);
       found = work{};
-    } else {
+    } else if (!does_background_work(w)) {
       idle(w);
     }
   }
+  if (epochs_.is_due(p)) epochs_.pass(p);  // nobody waits for an epoch that was begun before the end
+  // relaxed: its own.
+  if (poller* io = p.io.load(std::memory_order_relaxed)) io->close();
   p.blocks.flush();
+  p.idle.begin(now_ns());
+}
+
+// A step of what epochs have left, then the worker looks around again. The token is given up first: whoever saw it has
+// left its work to this worker, which finds it after the step.
+bool scheduler::does_background_work(worker& w) noexcept {
+  if (!epochs_.has_background_work()) return false;
+  if (w.searching) {
+    w.searching = false;
+    // seq_cst: gives the token back, L1.
+    searching_.fetch_sub(1, std::memory_order_seq_cst);
+  }
+  return epochs_.background_step(epoch_work::idle);
 }
 
 std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
@@ -75,7 +91,10 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
   if (event_fd_ >= 0 && wake_fd_signalled_.exchange(0, std::memory_order_acq_rel) != 0)
     seams_.sys->drain_event_fd(event_fd_);
   const uint64_t before = p.counters.dispatches.value();
-  touch_clock(now_ns());
+  const int64_t now = now_ns();
+  touch_clock(now);
+  p.idle.end(now);
+  epochs_.host_turn(p, now);
   if (epochs_.is_due(p)) epochs_.pass(p);
   work found;
   while (p.counters.dispatches.value() - before < most) {
@@ -83,16 +102,19 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
     for (std::size_t i = 1; !any && i < processors_.size(); ++i)
       any = steal_from(p, *processors_[(index + i) % processors_.size()], true, found);
     if (!any) {
+      if (epochs_.background_step(epoch_work::idle) && epochs_.has_background_work()) rearm_wake_fd();
       if (timer_fd_ >= 0) {
         const int64_t timer = earliest_timer();
         seams_.sys->arm_timer_fd(timer_fd_, timer == INT64_MAX || seams_.time->manual() ? -1 : timer - now_ns());
       }
+      p.idle.begin(now_ns());
       return p.counters.dispatches.value() - before;
     }
     run(p, found);
     found = work{};
   }
   rearm_wake_fd();
+  p.idle.begin(now_ns());
   return p.counters.dispatches.value() - before;
 }
 
@@ -100,7 +122,7 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
 WEFT_INLINE void take_over_frame_counts(processor& p) noexcept {
   context& c = this_context;
   p.counters.frames.add(c.frames_allocated);
-  p.counters.elided_frames.add(c.promises_made - c.frames_allocated);
+  if constexpr (WEFT_MAY_ELIDE) p.counters.elided_frames.add(c.promises_made - c.frames_allocated);
   c.frames_allocated = 0;
   c.promises_made = 0;
 }
@@ -121,6 +143,8 @@ bool scheduler::find_local(processor& p, work& out) noexcept {
       ready_due(p, due, count, now);
     }
     if (p.alone_since_ns != 0) help_with_due(p);
+    work done;
+    if (take_io(p, done)) push_ring(p, done.ready);
     // Not published in the sense of [wake]: this processor takes from the ring right away.
     if (p.ring.size() != 0)
       if (strand* s = p.run_next.take()) push_ring(p, s);
@@ -148,6 +172,7 @@ bool scheduler::find_local(processor& p, work& out) noexcept {
       return true;
     }
   }
+  if (take_io(p, out)) return true;
   // relaxed: as above.
   if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
     uint32_t count = 0;
@@ -234,6 +259,7 @@ bool scheduler::search(worker& w, work& out) noexcept {
     }
     if (!found && !p.mail.empty()) found = find_local(p, out);
     if (!found && global_.size() != 0) found = find_local(p, out);
+    if (!found) found = take_io(p, out);
     if (found) break;
     // relaxed: a late look only costs another pass.
     if (stopping_.load(std::memory_order_relaxed) != 0) break;
@@ -393,9 +419,7 @@ bool scheduler::idle(worker& w) noexcept {
       return true;
     }
   }
-  const int64_t before = now_ns();
-  // relaxed: read by metrics.
-  w.proc.idle_since_ns.store(before, std::memory_order_relaxed);
+  w.proc.idle.begin(now_ns());
   // L4. acquire: pairs with the release store in signal(), which publishes `searching`.
   while (w.word.load(std::memory_order_acquire) == 0) {
     const int64_t timer = earliest_wanted_timer();
@@ -420,15 +444,44 @@ bool scheduler::idle(worker& w) noexcept {
       continue;
     }
     w.proc.counters.sleeps.add();
-    seams_.sys->futex_wait(w.word, 0, timeout);
+    const bool in_poller = sleep_of(w, timeout);
     // relaxed: as above.
     if (keeper) timer_keeper_ns_.store(INT64_MAX, std::memory_order_relaxed);
+    // What it slept in may have something for it.
+    if (in_poller && leave_idle(w)) break;
   }
   rouse_monitor();  // a timer wakes a worker without help
-  // relaxed: read by metrics.
-  w.proc.idle_since_ns.store(0, std::memory_order_relaxed);
-  // relaxed: only this worker writes it.
-  w.proc.idle_ns.store(w.proc.idle_ns.load(std::memory_order_relaxed) + (now_ns() - before), std::memory_order_relaxed);
+  w.proc.idle.end(now_ns());
+  return true;
+}
+
+// Sleeps where its wake-up will come from; true: in the poller. See [io-sleep] in poller.h.
+bool scheduler::sleep_of(worker& w, int64_t timeout_ns) noexcept {
+  // relaxed: its own.
+  poller* io = w.proc.io.load(std::memory_order_relaxed);
+  if (io == nullptr || !io->is_busy()) {
+    seams_.sys->futex_wait(w.word, 0, timeout_ns);
+    return false;
+  }
+  // seq_cst: I1.
+  w.in_poller.store(true, std::memory_order_seq_cst);
+  // seq_cst: I2.
+  if (w.word.load(std::memory_order_seq_cst) == 0) io->sleep(timeout_ns);
+  // seq_cst: I3.
+  w.in_poller.store(false, std::memory_order_seq_cst);
+  return true;
+}
+
+// Begins what was asked of the processor's poller, and takes what has completed.
+bool scheduler::take_io(processor& p, work& out) noexcept {
+  // relaxed: its own.
+  poller* io = p.io.load(std::memory_order_relaxed);
+  if (io == nullptr) return false;
+  uint32_t count = 0;
+  strand* first = io->poll(count);
+  if (first == nullptr) return false;
+  out.ready = first;
+  ready_all(first->next, count - 1);
   return true;
 }
 
@@ -438,8 +491,11 @@ strand* scheduler::fire_timers(processor& p, int64_t now, uint32_t& count) noexc
   strand** link = &first;
   biased_guard guard(p.timer_lock);
   while (sleeper* s = p.timers.pop_due(now)) {
+    p.timers_ended.add();
     if (!claim(*s)) continue;
+    if (WEFT_METRICS) p.lateness.record_owner(now - s->deadline_ns);
     auto* woken = reinterpret_cast<strand*>(end_wait(*s, wait_result::done));
+    if (woken->sampled != 0) wait_ended(woken);
     woken->next = nullptr;
     *link = woken;
     link = &woken->next;

@@ -17,9 +17,10 @@ struct alignas(64) scheduler::worker {
   scheduler& sched;
   processor& proc;
   os::thread thread;
-  std::atomic<uint32_t> word{0};  // futex: 1 ends the sleep
-  int64_t spin_ns;                // how long the next search lasts at most; its own
-  bool searching = false;         // holds the search token; written by the waker while the worker is off the idle list
+  std::atomic<uint32_t> word{0};       // futex: 1 ends the sleep
+  std::atomic<bool> in_poller{false};  // it sleeps there instead; see [io-sleep]
+  int64_t spin_ns;                     // how long the next search lasts at most; its own
+  bool searching = false;  // holds the search token; written by the waker while the worker is off the idle list
   os::note ended;
 };
 

@@ -32,13 +32,27 @@ channel_core* make_channel_core(std::size_t capacity) {
   return c;
 }
 
-void free_channel_core(channel_core* core) noexcept { cores().give(core); }
+namespace {
+
+int64_t bytes_of(const channel_core& core, std::size_t value_bytes) noexcept {
+  return static_cast<int64_t>(sizeof core + core.capacity * value_bytes);
+}
+
+}  // namespace
+
+void count_channel(const channel_core& core, std::size_t value_bytes) noexcept {
+  count_channel_bytes(bytes_of(core, value_bytes));
+}
+
+void free_channel_core(channel_core* core, std::size_t value_bytes) noexcept {
+  count_channel_bytes(-bytes_of(*core, value_bytes));
+  cores().give(core);
+}
 
 std::coroutine_handle<> park_in_channel(channel_core& core, wait_queue& queue, waiter& w, std::coroutine_handle<> leaf,
                                         wait_reason reason, std::source_location where) noexcept {
   strand* s = detach(leaf);
-  // relaxed: for the dump.
-  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
+  waits_from_now(s);
   begin_wait(s, w, reason, where);
   queue.push(w);
   core.lock.unlock();

@@ -28,8 +28,7 @@ std::coroutine_handle<> detail::condition_park(condition_variable& c, mutex& m, 
     return leaf;
   }
   strand* s = detach(leaf);
-  // relaxed: for the dump.
-  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
+  waits_from_now(s);
   begin_wait(s, w, wait_reason::condition_wait, where);
   c.waiters_.push(w);
   lock.unlock();

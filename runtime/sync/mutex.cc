@@ -25,8 +25,7 @@ std::coroutine_handle<> detail::lock_park(mutex& m, waiter& w, std::coroutine_ha
   strand* s = detach(leaf);
   // relaxed: this wait is no stop point; ordered before `waiting` by its release store.
   s->wait_lock.store(nullptr, std::memory_order_relaxed);
-  // relaxed: for the dump.
-  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
+  waits_for_mutex_from_now(s);
   begin_wait(s, w, wait_reason::mutex_lock, where);
   m.waiters_.push(w);
   lock_for(&m).unlock();

@@ -39,8 +39,10 @@ std::coroutine_handle<> detail::acquire_park(semaphore_waiter& w, std::coroutine
   strand* self = detach(leaf);
   // relaxed: not where a stop looks; ordered before `waiting` by its release store.
   if (!w.stop_point) self->wait_lock.store(nullptr, std::memory_order_relaxed);
-  // relaxed: for the dump.
-  self->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
+  if (waits_for_mutex(w.reason))
+    waits_for_mutex_from_now(self);
+  else
+    waits_from_now(self);
   begin_wait(self, w, w.reason, where);
   w.owner->queue_waiter(w);
   lock_for(w.owner).unlock();

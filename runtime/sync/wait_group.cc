@@ -12,8 +12,8 @@
 
 namespace weft {
 
-using detail::lock_for;
 using detail::biased_lock;
+using detail::lock_for;
 using detail::wait_result;
 using detail::waiter;
 
@@ -65,14 +65,14 @@ std::coroutine_handle<> detail::wait_group_park(wait_group& g, waiter& w, bool s
   strand* s = detach(leaf);
   // relaxed: not where a stop looks; ordered before `waiting` by its release store.
   if (!stop_point) s->wait_lock.store(nullptr, std::memory_order_relaxed);
-  // relaxed: for the dump.
-  s->since.store(this_context.proc->sched.coarse_ms(), std::memory_order_relaxed);
+  waits_from_now(s);
   begin_wait(s, w, wait_reason::wait_group_wait, where);
   if (g.queue_waiter(w)) {
     lock.unlock();
     return switch_away();
   }
   end_wait(w, wait_result::done);
+  waits_not(s);
   lock.unlock();
   return leaf;
 }

@@ -35,7 +35,7 @@ figures figures::read(const weft::runtime& rt) {
       weft::metrics::sample{"/weft/sched/hops:hops"},
       weft::metrics::sample{"/weft/sched/wakes:wakes"},
       weft::metrics::sample{"/weft/sched/stolen-strands:strands"},
-      weft::metrics::sample{"/weft/blocking/calls:calls"},
+      weft::metrics::sample{"/cgo/go-to-c-calls:calls"},
   };
   weft::metrics::read(rt, samples);
   figures f;

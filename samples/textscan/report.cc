@@ -126,6 +126,7 @@ std::string text_of(const weft::metrics::value& v, bool bytes) {
       return bytes ? with_commas((v.as_uint64() + 512) / 1024) + " KiB" : with_commas(v.as_uint64());
     case weft::metrics::value_kind::float64: return fixed(v.as_float64(), 3);
     case weft::metrics::value_kind::histogram:
+    case weft::metrics::value_kind::per_processor:
     case weft::metrics::value_kind::bad: break;
   }
   return "-";

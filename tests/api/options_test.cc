@@ -9,6 +9,8 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <limits>
 #include <string>
@@ -73,6 +75,8 @@ TEST(OptionsTest, WellFormedVariablesAreTaken) {
   EXPECT_EQ(with("WEFT_IO", "epoll")->io, io_backend::epoll);
   EXPECT_EQ(with("WEFT_DEBUG", "schedtrace=1000")->schedtrace, 1000ms);
   EXPECT_EQ(with("WEFT_DEBUG", "")->schedtrace, 0ms);
+  EXPECT_FALSE(with("WEFT_DEBUG", "")->memory_in_dumps);
+  EXPECT_TRUE(with("WEFT_DEBUG", "schedtrace=5,memory")->memory_in_dumps);
 }
 
 struct malformed {
@@ -101,6 +105,16 @@ constexpr malformed malformed_variables[] = {
     {"WEFT_GC", "1000001", "0 to 1000000, or off"},
     {"WEFT_GC", "OFF", "0 to 1000000, or off"},
     {"WEFT_GC", "50%", "0 to 1000000, or off"},
+    {"WEFT_GC", "", "0 to 1000000, or off"},
+    {"WEFT_GC", "-5", "0 to 1000000, or off"},
+    {"WEFT_GC", "12XB", "0 to 1000000, or off"},
+    {"WEFT_GC", "1e9", "0 to 1000000, or off"},
+    {"WEFT_GC", "99999999999999999999", "0 to 1000000, or off"},
+    {"WEFT_MEMLIMIT", "12XB", "a number of bytes such as 4096, 64KiB, 16MiB, 2GiB or 1TiB, or off"},
+    {"WEFT_MEMLIMIT", "-5", "a number of bytes such as 4096, 64KiB, 16MiB, 2GiB or 1TiB, or off"},
+    {"WEFT_MEMLIMIT", "1e9", "a number of bytes such as 4096, 64KiB, 16MiB, 2GiB or 1TiB, or off"},
+    {"WEFT_MEMLIMIT", "8388608TiB", "from 0 to 9223372036854775807 bytes, or off"},
+    {"WEFT_MEMLIMIT", "99999999999999999999", "from 0 to 9223372036854775807 bytes, or off"},
     {"WEFT_MEMLIMIT", "-1", "bytes"},
     {"WEFT_MEMLIMIT", "12MB", "bytes"},
     {"WEFT_MEMLIMIT", "12mib", "bytes"},
@@ -149,6 +163,18 @@ TEST(MalformedVariableDeathTest, RunPrintsOneLineAndExitsWithStatusTwo) {
   }
 }
 
+TEST(MalformedVariableDeathTest, RunSaysOnOneLineWhatIsWrongWithTheMemoryKnobs) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto run_with = [](const char* name, const char* value) {
+    ::setenv(name, value, 1);
+    weft::run([]() -> task<> { co_return; });
+  };
+  EXPECT_EXIT(run_with("WEFT_GC", "-5"), ::testing::ExitedWithCode(2),
+              "^weft: WEFT_GC=\"-5\": expected an integer from 0 to 1000000, or off\n$");
+  EXPECT_EXIT(run_with("WEFT_MEMLIMIT", "12XB"), ::testing::ExitedWithCode(2),
+              "^weft: WEFT_MEMLIMIT=\"12XB\": expected a number of bytes such as .* 16MiB, .* or off\n$");
+}
+
 struct out_of_range {
   const char* field;
   std::function<void(options&)> set;
@@ -167,6 +193,8 @@ TEST(OptionsValidateTest, EveryFieldOutOfRangeIsRefusedByName) {
       {"gc_percent", [](options& o) { o.gc_percent = -2; }},
       {"gc_percent", [](options& o) { o.gc_percent = 1'000'001; }},
       {"memory_limit_bytes", [](options& o) { o.memory_limit_bytes = -1; }},
+      {"memory_limit_percent_of_cgroup", [](options& o) { o.memory_limit_percent_of_cgroup = -1; }},
+      {"memory_limit_percent_of_cgroup", [](options& o) { o.memory_limit_percent_of_cgroup = 101; }},
       {"scheduling.run_next_in_a_row", [](options& o) { o.scheduling.run_next_in_a_row = 0; }},
       {"scheduling.global_queue_interval", [](options& o) { o.scheduling.global_queue_interval = 0; }},
       {"blocking_threads", [](options& o) { o.blocking_threads = 0; }},
@@ -248,6 +276,34 @@ TEST(OptionsValidateTest, ARuntimeWithTheSmallestConstantsWorks) {
       EXPECT_EQ(other.get(), 1000);
     }
   }
+}
+
+// The files are planted in a folder that plays "/".
+TEST(OptionsCgroupTest, TheLimitIsThePercentageOfTheContainersUnlessItIsGivenAndSmaller) {
+  namespace fs = std::filesystem;
+  std::string root = (fs::temp_directory_path() / "weft_options_XXXXXX").string();
+  ASSERT_NE(::mkdtemp(root.data()), nullptr);
+  const auto plant = [&](const std::string& path, std::string_view text) {
+    fs::create_directories(fs::path(root + path).parent_path());
+    std::ofstream(root + path) << text;
+  };
+  options opts;
+  constexpr int64_t none = std::numeric_limits<int64_t>::max();
+  const auto limit = [&](int percent, int64_t given) {
+    opts.memory_limit_percent_of_cgroup = percent;
+    opts.memory_limit_bytes = given;
+    return runtime_access::memory_limit_of(opts, root);
+  };
+  EXPECT_EQ(limit(90, none), none) << "there is no container";
+  plant("/proc/self/cgroup", "0::/a\n");
+  plant("/proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+  plant("/sys/fs/cgroup/a/memory.max", "1000000050\n");
+  EXPECT_EQ(limit(0, none), none) << "not asked for";
+  EXPECT_EQ(limit(90, none), 900'000'045);
+  EXPECT_EQ(limit(100, none), 1'000'000'050);
+  EXPECT_EQ(limit(90, 5), 5);
+  EXPECT_EQ(limit(90, 900'000'046), 900'000'045);
+  fs::remove_all(root);
 }
 
 }  // namespace

@@ -71,6 +71,7 @@ through_find_package() {
     -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$temp/$1"
   quietly cmake --build "$temp/$1-cmake"
   check_program "$temp/$1-cmake/stranger" "$1"
+  check_program "$temp/$1-cmake/counted" "$1"
   say "$1 library, find_package: works"
 }
 
@@ -81,6 +82,10 @@ through_pkg_config() {
   # shellcheck disable=SC2086
   quietly "$compiler" -std=c++20 -O2 "$here/stranger/main.cc" -o "$program" $flags
   check_program "$program" "$1"
+  flags=$(PKG_CONFIG_PATH=$lib_dir/pkgconfig pkg-config --cflags --libs weft_counting_allocator)
+  # shellcheck disable=SC2086
+  quietly "$compiler" -std=c++20 -O2 "$here/stranger/counted.cc" -o "$program-counted" $flags
+  check_program "$program-counted" "$1"
   say "$1 library, pkg-config: works"
 }
 

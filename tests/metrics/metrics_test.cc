@@ -1,32 +1,33 @@
-// Metrics: every described name is reported with its kind, and the figures follow what tasks did.
+// Metrics: what read() and snapshots do, and how the list stands to Go's. That each metric moves is in moves_test.cc,
+// what Go's tests say of the values in tests/go_behaviour/metrics_test.cc.
 #include <weft/metrics.h>
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <memory>
+#include <numeric>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <weft/weft.h>
 
+#include "support/go_metrics.h"
+#include "support/metrics.h"
+
 namespace weft {
 namespace {
 
-std::unique_ptr<runtime> make_runtime(int processors) {
-  options opts;
-  opts.processors = processors;
-  auto rt = runtime::create(opts);
-  EXPECT_TRUE(rt.ok()) << rt.status();
-  return *std::move(rt);
-}
-
-uint64_t read_count(const runtime& rt, std::string_view name) {
-  std::array samples{metrics::sample{name}};
-  metrics::read(rt, samples);
-  return samples[0].value.as_uint64();
-}
+using namespace std::chrono_literals;
+using metrics::value_kind;
+using test::make_runtime;
+using test::read_count;
+using test::read_value;
 
 task<> nothing() { co_return; }
 
@@ -34,22 +35,6 @@ task<> start_many(int n) {
   for (int i = 0; i < n; ++i) {
     auto h = spawn(nothing);
     co_await h;
-  }
-}
-
-TEST(MetricsTest, EachDescribedMetricReadsWithItsKind) {  // M1
-  const auto rt = make_runtime(2);
-  std::vector<metrics::sample> samples;
-  for (const metrics::description& d : metrics::all()) samples.push_back({d.name});
-  metrics::read(*rt, samples);
-  std::size_t i = 0;
-  for (const metrics::description& d : metrics::all()) {
-    EXPECT_EQ(samples[i].value.kind(), d.kind) << d.name;
-    EXPECT_FALSE(d.text.empty()) << d.name;
-    if (d.kind == metrics::value_kind::float64) {
-      EXPECT_TRUE(std::isfinite(samples[i].value.as_float64())) << d.name;
-    }
-    ++i;
   }
 }
 
@@ -74,82 +59,130 @@ TEST(MetricsTest, EveryCoroutineFrameIsCounted) {
   EXPECT_LE(after - before, 1010u);
 }
 
-TEST(MetricsTest, AnUnknownNameReadsAsBad) {  // M1
-  const auto rt = make_runtime(1);
-  std::array samples{metrics::sample{"/no/such:thing"}};
-  metrics::read(*rt, samples);
-  EXPECT_EQ(samples[0].value.kind(), metrics::value_kind::bad);
+TEST(MetricsTest, NamesAreSortedAndHaveAPathAndAUnit) {
+  const std::span<const metrics::description> all = metrics::all();
+  EXPECT_TRUE(std::is_sorted(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; }));
+  for (const metrics::description& d : all) {
+    EXPECT_EQ(d.name.front(), '/') << d.name;
+    EXPECT_EQ(std::count(d.name.begin(), d.name.end(), ':'), 1) << d.name;
+    EXPECT_FALSE(d.text.empty()) << d.name;
+    EXPECT_EQ(d.text.back(), '.') << d.name;
+  }
 }
 
-TEST(MetricsTest, CreatedCountGrowsExactlyByTheNumberStarted) {  // M11
-  const auto rt = make_runtime(2);
-  const uint64_t before = read_count(*rt, "/sched/goroutines-created:goroutines");
-  rt->run(start_many, 1000);
-  EXPECT_EQ(read_count(*rt, "/sched/goroutines-created:goroutines") - before, 1001u);
+// A name that Go has is reported as the same kind of value, or there is a reason why not; other names are weft's own.
+TEST(MetricsTest, TheListIsGosButForWhatHasAReason) {
+  for (const metrics::go_metric& go : metrics::go_metrics) {
+    const auto at = std::find_if(metrics::all().begin(), metrics::all().end(),
+                                 [&](const metrics::description& d) { return d.name == go.name; });
+    const bool reported = at != metrics::all().end();
+    EXPECT_NE(reported, !go.left_out.empty()) << go.name << ": reported, and a reason not to be, or neither";
+    if (!reported) continue;
+    EXPECT_EQ(at->kind, go.kind) << go.name;
+    EXPECT_EQ(at->cumulative, go.cumulative) << go.name;
+  }
+  for (const metrics::description& d : metrics::all()) {
+    const bool in_go = std::any_of(metrics::go_metrics.begin(), metrics::go_metrics.end(),
+                                   [&](const metrics::go_metric& go) { return go.name == d.name; });
+    EXPECT_NE(in_go, d.name.starts_with("/weft/")) << d.name;
+  }
 }
 
-TEST(MetricsTest, ProcessorsAndThreadsAreReported) {  // M6
+TEST(MetricsTest, SamplesMayComeInAnyOrderAndMoreThanOnce) {
   const auto rt = make_runtime(3);
-  EXPECT_EQ(read_count(*rt, "/sched/gomaxprocs:threads"), 3u);
-  EXPECT_EQ(read_count(*rt, "/sched/threads/total:threads"), 4u);
+  std::array samples{metrics::sample{"/weft/wait/sleep:seconds"}, metrics::sample{"/no/such:thing"},
+                     metrics::sample{"/sched/gomaxprocs:threads"}, metrics::sample{"/sched/gomaxprocs:threads"},
+                     metrics::sample{""}};
+  metrics::read(*rt, samples);
+  EXPECT_EQ(samples[0].value.kind(), value_kind::histogram);
+  EXPECT_EQ(samples[1].value.kind(), value_kind::bad);
+  EXPECT_EQ(samples[2].value.as_uint64(), 3u);
+  EXPECT_EQ(samples[3].value.as_uint64(), 3u);
+  EXPECT_EQ(samples[4].value.kind(), value_kind::bad);
 }
 
-task<> park_on(channel<int> ch) { (void)co_await ch.receive(); }
-
-task<bool> sees_waiting(const runtime* rt) {
-  channel<int> ch(0);
-  for (int i = 0; i < 1000; ++i) go(park_on, ch);
-  // Each has parked once it has had its turn.
-  bool seen = false;
-  for (int i = 0; i < 100'000 && !seen; ++i) {
-    co_await yield();
-    seen = read_count(*rt, "/sched/goroutines/waiting:goroutines") >= 1000;
-  }
-  ch.close();
-  co_return seen;
-}
-
-TEST(MetricsTest, ParkedTasksCountAsWaiting) {  // M15
+TEST(MetricsTest, AHistogramThatWasCopiedDoesNotChangeWithTheNextRead) {
   const auto rt = make_runtime(1);
-  EXPECT_TRUE(rt->run(sees_waiting, rt.get()));
-}
-
-TEST(MetricsTest, CumulativeMetricsNeverFall) {  // M2
-  const auto rt = make_runtime(2);
-  std::vector<metrics::sample> before;
-  for (const metrics::description& d : metrics::all())
-    if (d.cumulative) before.push_back({d.name});
-  std::vector<metrics::sample> after = before;
-  metrics::read(*rt, before);
-  rt->run(start_many, 1000);
-  metrics::read(*rt, after);
-  for (std::size_t i = 0; i < before.size(); ++i) {
-    switch (before[i].value.kind()) {
-      case metrics::value_kind::uint64:
-        EXPECT_GE(after[i].value.as_uint64(), before[i].value.as_uint64()) << before[i].name;
-        break;
-      case metrics::value_kind::histogram:
-        for (std::size_t b = 0; b < before[i].value.as_histogram().counts.size(); ++b)
-          EXPECT_GE(after[i].value.as_histogram().counts[b], before[i].value.as_histogram().counts[b]);
-        break;
-      case metrics::value_kind::float64:
-      case metrics::value_kind::bad: break;  // times: total and idle are read at slightly different moments
-    }
-  }
+  std::array samples{metrics::sample{"/sched/latencies:seconds"}};
+  metrics::read(*rt, samples);
+  const metrics::value copy = samples[0].value;
+  const uint64_t before = test::values_in(copy.as_histogram());
+  rt->run(start_many, 100);
+  metrics::read(*rt, samples);
+  EXPECT_EQ(test::values_in(copy.as_histogram()), before);
+  EXPECT_GT(test::values_in(samples[0].value.as_histogram()), before);
 }
 
 TEST(MetricsTest, AHistogramHasOneBoundMoreThanBuckets) {
   const auto rt = make_runtime(1);
   rt->run(start_many, 1000);
-  std::array samples{metrics::sample{"/sched/latencies:seconds"}};
-  metrics::read(*rt, samples);
-  const metrics::histogram& h = samples[0].value.as_histogram();
-  ASSERT_EQ(h.buckets.size(), h.counts.size() + 1);
-  EXPECT_TRUE(std::isinf(h.buckets.front()));
-  EXPECT_TRUE(std::isinf(h.buckets.back()));
-  uint64_t total = 0;
-  for (const uint64_t n : h.counts) total += n;
-  EXPECT_GT(total, 0u);
+  for (const metrics::description& d : metrics::all()) {
+    if (d.kind != value_kind::histogram) continue;
+    const metrics::value v = read_value(*rt, d.name);
+    const metrics::histogram& h = v.as_histogram();
+    ASSERT_EQ(h.buckets.size(), h.counts.size() + 1) << d.name;
+    EXPECT_TRUE(std::isinf(h.buckets.back())) << d.name;
+    EXPECT_TRUE(std::is_sorted(h.buckets.begin(), h.buckets.end())) << d.name;
+  }
+}
+
+TEST(MetricsTest, EachProcessorHasItsOwnFigure) {
+  const auto rt = make_runtime(3);
+  rt->run(start_many, 100);
+  const metrics::value v = read_value(*rt, "/weft/processors/dispatches:dispatches");
+  ASSERT_EQ(v.as_per_processor().size(), 3u);
+  const uint64_t sum = std::accumulate(v.as_per_processor().begin(), v.as_per_processor().end(), uint64_t{0});
+  EXPECT_GE(sum, 100u);
+  EXPECT_LE(sum, read_count(*rt, "/weft/sched/dispatches:dispatches"));
+}
+
+TEST(MetricsDeathTest, AnAccessorOfAnotherKindIsMisuse) {
+  const auto rt = make_runtime(1);
+  const metrics::value v = read_value(*rt, "/sched/gomaxprocs:threads");
+  EXPECT_DEATH(static_cast<void>(v.as_float64()), "as_float64 of a value of another kind");
+  EXPECT_DEATH(static_cast<void>(v.as_histogram()), "as_histogram of a value of another kind");
+  EXPECT_DEATH(static_cast<void>(v.as_per_processor()), "as_per_processor of a value of another kind");
+}
+
+task<> sleep_a_while(std::chrono::milliseconds time) { static_cast<void>(co_await sleep_for(time)); }
+
+TEST(SnapshotTest, ADifferenceSubtractsWhatIsCumulativeAndKeepsTheRest) {
+  test::driven_runtime rt;
+  rt.start(sleep_a_while, 10ms);
+  rt.settle();
+  const metrics::snapshot before(*rt);
+  rt.start(sleep_a_while, 30ms);
+  rt.start(sleep_a_while, 30ms);
+  rt.settle();
+  rt.pass(20ms);
+  const metrics::snapshot after(*rt);
+  const metrics::snapshot between = after.since(before);
+  EXPECT_EQ(between.samples().size(), metrics::all().size());
+  EXPECT_EQ(between.find("/sched/goroutines-created:goroutines")->as_uint64(), 2u);
+  EXPECT_EQ(between.find("/sched/goroutines:goroutines")->as_uint64(), 2u);
+  EXPECT_EQ(between.find("/sched/gomaxprocs:threads")->as_uint64(), 1u);
+  EXPECT_NEAR(between.find("/cpu/classes/total:cpu-seconds")->as_float64(), 0.020, 1e-9);
+  const metrics::histogram& slept = between.find("/weft/wait/sleep:seconds")->as_histogram();
+  EXPECT_EQ(test::values_in(slept), 1u);  // the one of 10 ms, which took 20
+  ASSERT_TRUE(slept.sum.has_value());
+  EXPECT_NEAR(*slept.sum, 0.020, 1e-9);
+  EXPECT_EQ(between.find("/weft/processors/timers:timers")->as_per_processor()[0], 2u);
+  EXPECT_EQ(between.find("/no/such:thing"), nullptr);
+  // The snapshots themselves have not changed.
+  EXPECT_EQ(after.find("/sched/goroutines-created:goroutines")->as_uint64(), 3u);
+  EXPECT_EQ(before.find("/sched/goroutines-created:goroutines")->as_uint64(), 1u);
+  rt.pass(1s);
+}
+
+TEST(MetricsTest, ALateTimerIsCountedAsLateAsItWas) {
+  test::driven_runtime rt;
+  rt.start(sleep_a_while, 10ms);
+  rt.settle();
+  rt.pass(13ms);
+  const metrics::value v = read_value(*rt, "/weft/timers/lateness:seconds");
+  const metrics::histogram& h = v.as_histogram();
+  for (std::size_t i = 0; i < h.counts.size(); ++i)
+    EXPECT_EQ(h.counts[i], h.buckets[i] <= 0.003 && 0.003 < h.buckets[i + 1] ? 1u : 0u) << h.buckets[i];
 }
 
 }  // namespace

@@ -123,7 +123,8 @@ TEST(BlockingPoolTest, AThreadThatWakesForItsCallIsNoDeadlock) {
   });
   detail::scheduler& sched = runtime_access::sched(*rt);
   test::eventually([] { return detail::blocked_plain_threads == 1; });
-  EXPECT_EQ(sched.blocking().threads(), 1u);  // waits for the pool's lock, which the thread lets go of when it sleeps
+  // Waits for the pool's lock, which the thread lets go of when it sleeps.
+  EXPECT_EQ(sched.blocking().read().threads, 1u);
   pthread_kill(thread, SIGUSR1);
   test::eventually([] { return held_up.load(); });
   auto call = rt->spawn([]() -> task<> { co_await blocking([] {}); });
@@ -179,7 +180,7 @@ TEST(BlockingPoolTest, MetricsFollowIt) {
   rt->run([]() -> task<> {
     for (int i = 0; i < 3; ++i) co_await blocking([] {});
   });
-  EXPECT_EQ(read("/weft/blocking/calls:calls"), 3u);
+  EXPECT_EQ(read("/cgo/go-to-c-calls:calls"), 3u);
   EXPECT_EQ(read("/weft/blocking/queued:calls"), 0u);
   EXPECT_GE(read("/weft/blocking/threads:threads"), 1u);
   EXPECT_EQ(read("/sched/threads/total:threads"), threads_before + read("/weft/blocking/threads:threads"));

@@ -39,6 +39,7 @@ enum class call {
   signal_event_fd,
   drain_event_fd,
   close_fd,
+  trim_program_heap,
 };
 
 class fault_system final : public os::system {
@@ -134,6 +135,10 @@ class fault_system final : public os::system {
 
   int process_thread_count() noexcept override { return below_.process_thread_count(); }
   int64_t thread_cpu_time_ns() noexcept override { return below_.thread_cpu_time_ns(); }
+  void trim_program_heap() noexcept override {
+    counted(call::trim_program_heap);
+    below_.trim_program_heap();
+  }
   void write_stderr(std::string_view text) noexcept override { below_.write_stderr(text); }
 
  private:
@@ -172,7 +177,7 @@ class fault_system final : public os::system {
   }
 
   os::system& below_;
-  std::array<ledger, static_cast<size_t>(call::close_fd) + 1> ledgers_;
+  std::array<ledger, static_cast<size_t>(call::trim_program_heap) + 1> ledgers_;
   std::atomic<int64_t> mapped_bytes_{0};
   std::atomic<int64_t> open_fds_{0};
 };

@@ -10,7 +10,9 @@
 //	yield1000  the same with 1000 goroutines
 //	parked     1,000,000 goroutines blocked on one channel: growth of the resident set, bytes per task
 //
-// and, in sync.go, the workloads of select, streams, locks and timers.
+//	readmetrics metrics.Read of every metric into the same samples, ns per read
+//
+// and, in sync.go and pool.go, the workloads of select, streams, locks, timers and pools.
 //
 // THREADS sets GOMAXPROCS. The garbage collector runs with its defaults.
 //
@@ -22,6 +24,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -229,6 +232,18 @@ func runParked() float64 {
 	return float64(after-before) / million
 }
 
+func runReadmetrics() float64 {
+	var samples []metrics.Sample
+	for _, description := range metrics.All() {
+		samples = append(samples, metrics.Sample{Name: description.Name})
+	}
+	return nsPerOp(1000, func(count int) {
+		for range count {
+			metrics.Read(samples)
+		}
+	})
+}
+
 func main() {
 	if len(os.Args) != 3 {
 		fail("usage: peer_go WORKLOAD THREADS")
@@ -255,6 +270,8 @@ func main() {
 		value, unit = runYield(2), "ns/yield"
 	case "yield1000":
 		value, unit = runYield(1000), "ns/yield"
+	case "readmetrics":
+		value, unit = runReadmetrics(), "ns/read"
 	case "parked":
 		value, unit = runParked(), "bytes/task"
 	default:

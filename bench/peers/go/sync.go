@@ -48,6 +48,9 @@ var syncWorkloads = map[string]struct {
 	"timerstop":    {runTimerstop, "ns/timer"},
 	"timerloses":   {runTimerloses, "ns/roundtrip"},
 	"sleep1m":      {runSleep1m, "ns-cpu/task"},
+	"poolhot":      {runPoolhot, "ns/pair"},
+	"poolhundred":  {runPoolhundred, "ns/object"},
+	"poolstarve":   {runPoolstarve, "ns/object"},
 }
 
 // inGoroutine runs body in a goroutine of its own, as the other runtimes must, and waits for it.

@@ -50,6 +50,7 @@ struct bias_owner {
   const uint32_t slot;
   const bool is_processor;  ///< false: never gets a bias
   uint32_t count = 0;       ///< owner only
+  std::atomic<int64_t> channel_bytes{0};  ///< made less freed here; see count_channel_bytes()
   std::array<typename Atomics::template atomic<const void*>, Atomics::most_nested_locks> inside{};
 };
 
@@ -178,6 +179,21 @@ class [[nodiscard]] biased_guard {
  private:
   biased_lock& lock_;
 };
+
+/// Counts bytes that channels have taken (negative: given back) where the calling thread's processor does. No locked
+/// instruction but on a plain thread.
+inline void count_channel_bytes(int64_t bytes) noexcept {
+  bias_owner<>& me = *this_context.locks;
+  if (me.is_processor)
+    // relaxed: a statistic that only the owner writes.
+    me.channel_bytes.store(me.channel_bytes.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+  else
+    // relaxed: a statistic.
+    me.channel_bytes.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+/// The sum over all processors and threads. Any thread.
+uint64_t channel_bytes() noexcept;
 
 /// A list for a new processor, and back. Any thread.
 bias_owner<>* take_bias_owner();

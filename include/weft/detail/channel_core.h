@@ -36,11 +36,14 @@ struct channel_core {
   wait_queue senders;
 };
 
-/// A core from type-stable memory, with one handle and no slots.
+/// A core from type-stable memory, with one handle and no slots. Throws std::bad_alloc.
 channel_core* make_channel_core(std::size_t capacity);
 
-/// Gives the core back; the values and slots are gone already.
-void free_channel_core(channel_core* core) noexcept;
+/// Counts the core and its slots as held; once they are there.
+void count_channel(const channel_core& core, std::size_t value_bytes) noexcept;
+
+/// Gives the core back, and counts; the values and slots are gone already.
+void free_channel_core(channel_core* core, std::size_t value_bytes) noexcept;
 
 /// W2 to W4 of [park]: queues the waiter, unlocks, takes the next strand.
 std::coroutine_handle<> park_in_channel(channel_core& core, wait_queue& queue, waiter& w, std::coroutine_handle<> leaf,

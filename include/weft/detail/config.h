@@ -28,6 +28,11 @@
 #define WEFT_TSAN 0
 #endif
 
+// 0: what is counted for metrics alone is not counted, to see what counting costs (the CMake option WEFT_METRICS).
+#ifndef WEFT_METRICS
+#define WEFT_METRICS 1
+#endif
+
 #ifndef WEFT_SYMMETRIC_TRANSFER
 #if defined(__clang__)
 #if __clang_major__ >= 19 || defined(__OPTIMIZE__)
@@ -40,6 +45,20 @@
 #else
 #define WEFT_SYMMETRIC_TRANSFER 0
 #endif
+#endif
+
+// Whether every coroutine frame is counted for the function that its task was started with (docs/escape.md). A build
+// option of the library, which its users inherit: program and library must agree.
+#ifndef WEFT_COUNT_FRAMES
+#define WEFT_COUNT_FRAMES 0
+#endif
+
+// Whether the compiler may put the frame of a task<T> into its caller's: with an attribute that came with clang 20.
+// Where none does, that is not looked for.
+#if defined(__clang__) && __clang_major__ >= 20
+#define WEFT_MAY_ELIDE 1
+#else
+#define WEFT_MAY_ELIDE 0
 #endif
 
 #define WEFT_INLINE [[gnu::always_inline]] inline

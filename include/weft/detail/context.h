@@ -72,7 +72,9 @@ enum class wait_reason : uint8_t {
   shared_mutex_lock_shared,
   condition_wait,
   blocking,
+  io,
 };
+inline constexpr std::size_t wait_reason_count = static_cast<std::size_t>(wait_reason::blocking) + 1;
 
 /// What a strand block holds at present.
 enum class strand_kind : uint8_t {
@@ -85,11 +87,18 @@ enum class strand_kind : uint8_t {
 inline constexpr uint8_t stop_asked = 1;
 inline constexpr uint8_t stop_shielded = 2;  ///< in weft::shielded: a stop is noted and takes effect afterwards
 
+/// The bits of strand::sampled: what is measured of it.
+inline constexpr uint8_t sampled_wait = 1;     ///< it is parked since `parked_ns`
+inline constexpr uint8_t sampled_latency = 2;  ///< it is ready since `since`, or will be once it is not parked any more
+
 /// A coroutine stack and the point where it goes on. Lives in memory that is never given to anything but strands, so a
 /// late reader may look at a dead one ([stop], the dump).
 struct strand {
   void* resume_frame = nullptr;                  ///< the leaf coroutine; valid while detached
-  strand* next = nullptr;                        ///< link in a queue of ready strands
+  union {
+    strand* next = nullptr;  ///< ready: link in a queue of ready strands
+    int64_t parked_ns;       ///< parked with sampled_wait: since when
+  };
   segment* top = nullptr;                        ///< valid while detached
   std::atomic<biased_lock*> wait_lock{nullptr};  ///< the lock under which it may be waiting; see [stop] in wait.h
   std::atomic<waiter*> waiting{nullptr};         ///< its waiter while it is parked
@@ -98,7 +107,7 @@ struct strand {
   std::atomic<uint8_t> reason{0};  ///< a wait_reason
   std::atomic<uint8_t> stop{0};    ///< stop_asked, stop_shielded
   std::atomic<strand_kind> kind{strand_kind::unused};
-  bool sampled = false;  ///< `since` is the moment it became ready, for the latency histogram; its mover's only
+  uint8_t sampled = 0;  ///< sampled_wait, sampled_latency; its mover's only
 };
 
 template <class Entry, class Atomics>
@@ -121,7 +130,7 @@ struct context {
   bias_owner<std_atomics>* locks = &no_processor;  ///< what biased locks the processor is inside of
   int32_t budget = 0;                              ///< operations left before the strand must yield
   // Since the worker's loop last took them over into the processor's counters.
-  uint64_t promises_made = 0;     ///< coroutines begun
+  uint64_t promises_made = 0;     ///< coroutines begun; not counted where no frame can be elided
   uint64_t frames_allocated = 0;  ///< frames put on the stack for them; the compiler elided the rest
 };
 

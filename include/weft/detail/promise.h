@@ -68,15 +68,24 @@ std::coroutine_handle<> finish_uncommon(promise_base& promise, uintptr_t role) n
 /// Tags entries that become visible to thieves with their task, and wakes a processor if one should search.
 void forks_published(fork_entry* entry) noexcept;
 
+/// With WEFT_COUNT_FRAMES: tells the escape report of a coroutine, and of its frame.
+WEFT_RARE void count_coroutine() noexcept;
+WEFT_RARE void count_frame(std::size_t bytes) noexcept;
+
 struct promise_base {
   std::coroutine_handle<> continuation;
   uintptr_t role;
 
-  promise_base() noexcept { ++this_context.promises_made; }
+  promise_base() noexcept {
+    if constexpr (WEFT_MAY_ELIDE) this_context.promises_made += WEFT_METRICS;
+    if constexpr (WEFT_COUNT_FRAMES) count_coroutine();
+  }
 
   static void* operator new(std::size_t bytes) {
-    ++this_context.frames_allocated;
-    return frame_allocate(bytes);
+    this_context.frames_allocated += WEFT_METRICS;
+    void* frame = frame_allocate(bytes);
+    if constexpr (WEFT_COUNT_FRAMES) count_frame(bytes);
+    return frame;
   }
   // The frame's memory is given back by whoever awaited it (frame_free).
   static void operator delete(void*, std::size_t) noexcept {}

@@ -1,0 +1,56 @@
+// Bytes in order, in two directions: what connected sockets and pipes have in common.
+#pragma once
+
+#include <cstddef>
+#include <source_location>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include <weft/descriptor.h>
+#include <weft/detail/io_awaiter.h>
+#include <weft/task.h>
+
+namespace weft {
+
+namespace detail {
+absl::StatusOr<std::size_t> finish_receive(const descriptor& on, int32_t result);
+absl::StatusOr<std::size_t> finish_send(const descriptor& on, int32_t result);
+}  // namespace detail
+
+/// A connected socket. At most one task reads from it and one writes to it at a time.
+///
+/// Buffers belong to the caller and must stay until the operation has ended, also when the task is asked to stop: it
+/// goes on only then. Everything parks the task, nothing else. No operation raises SIGPIPE.
+class stream_socket : public descriptor {
+ public:
+  using descriptor::descriptor;
+
+  using read_awaiter = detail::io_awaiter<absl::StatusOr<std::size_t>, &detail::finish_receive>;
+  using write_awaiter = detail::io_awaiter<absl::StatusOr<std::size_t>, &detail::finish_send>;
+
+  /// Reads what has come, at least one byte and at most `buffer`; 0: the peer has closed its end (or the buffer is
+  /// empty). Errors: CANCELLED after a stop, FAILED_PRECONDITION once closed, else the kernel's, with the peer's
+  /// address. Selectable. Cost: no allocation; the system call is shared with the processor's other operations.
+  read_awaiter read_some(std::span<std::byte> buffer,
+                         std::source_location where = std::source_location::current()) noexcept;
+
+  /// Writes a first part of `data`, at least one byte; returns how many. Errors as for read_some(). Selectable.
+  write_awaiter write_some(std::span<const std::byte> data,
+                           std::source_location where = std::source_location::current()) noexcept;
+
+  /// Fills the whole buffer. OUT_OF_RANGE: the peer's end came before; what did come is in the buffer.
+  task<absl::Status> read_exactly(std::span<std::byte> buffer);
+
+  /// Writes everything, or says why not; a part may have been written then.
+  task<absl::Status> write_all(std::span<const std::byte> data);
+  task<absl::Status> write_all(std::string_view text);
+
+  /// Tells the peer that nothing more comes; reading goes on.
+  absl::Status shutdown_write() noexcept;
+};
+
+}  // namespace weft

@@ -1,0 +1,269 @@
+// See weft/file.h.
+#include <weft/file.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <weft/blocking.h>
+#include <weft/this_task.h>
+
+#include "io/io_error.h"
+#include "os/file_system.h"
+
+namespace weft {
+
+namespace detail {
+
+namespace {
+
+absl::Status file_error(std::string_view operation, const descriptor& on, int32_t result) {
+  return io_error(operation, "descriptor " + std::to_string(on.fd()), result);
+}
+
+/// Waits for an operation on a path; gives what the system call would have returned, or -errno.
+class [[nodiscard]] path_awaiter {
+ public:
+  path_awaiter(const io_request& request, std::source_location where) noexcept : op_(request, true), where_(where) {}
+  path_awaiter(const path_awaiter&) = delete;
+  path_awaiter& operator=(const path_awaiter&) = delete;
+  ~path_awaiter() = default;
+  static bool await_ready() noexcept { return false; }
+  transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
+    return transfer_to(park_io(op_, nullptr, leaf, where_));
+  }
+  int32_t await_resume() const noexcept { return op_.result; }
+
+ private:
+  io_operation op_;
+  std::source_location where_;
+};
+
+int32_t raw_result(const descriptor&, int32_t result) { return result; }
+using raw_awaiter = io_awaiter<int32_t, &raw_result>;
+
+}  // namespace
+
+absl::StatusOr<std::size_t> finish_file_read(const descriptor& on, int32_t result) {
+  if (result < 0) [[unlikely]]
+    return file_error("read from", on, result);
+  return static_cast<std::size_t>(result);
+}
+
+absl::StatusOr<std::size_t> finish_file_write(const descriptor& on, int32_t result) {
+  if (result < 0) [[unlikely]]
+    return file_error("write to", on, result);
+  return static_cast<std::size_t>(result);
+}
+
+absl::Status finish_sync(const descriptor& on, int32_t result) {
+  return result < 0 ? file_error("sync", on, result) : absl::OkStatus();
+}
+
+}  // namespace detail
+
+namespace {
+
+using detail::io_op;
+using detail::io_request;
+
+constexpr uint64_t where_it_stands = ~uint64_t{0};
+constexpr std::size_t most_vectors = 1024;
+
+bool has(open_mode mode, open_mode flag) noexcept {
+  return (static_cast<uint32_t>(mode) & static_cast<uint32_t>(flag)) != 0;
+}
+
+uint64_t address_of(const void* p) noexcept { return reinterpret_cast<uint64_t>(p); }
+
+io_request transfer_request(io_op op, int fd, const void* data, std::size_t bytes, uint64_t offset) noexcept {
+  return {.op = op, .fd = fd, .length = detail::length_of(bytes), .address = address_of(data), .offset = offset};
+}
+
+io_request sync_request(int fd, bool data_only) noexcept {
+  return {.op = io_op::fsync, .fd = fd, .flags = data_only ? 1u : 0u};
+}
+
+file_figures to_figures(const os::stat_buffer& buffer) noexcept {
+  const os::stat_figures s = os::read_stat(buffer);
+  return {static_cast<file_kind>(s.kind), s.bytes, s.permissions,
+          std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::system_clock::duration>(
+              std::chrono::nanoseconds(s.modified_ns)))};
+}
+
+// Spans lie in memory as iovecs do: a pointer and a size.
+static_assert(sizeof(mutable_buffer) == 16 && sizeof(const_buffer) == 16);
+
+}  // namespace
+
+task<absl::StatusOr<file>> file::open(std::string path, open_mode mode) {
+  const io_request request{.op = io_op::open,
+                           .fd = os::this_directory,
+                           .length = os::new_file_mode,
+                           .flags = os::open_flags(has(mode, open_mode::read), has(mode, open_mode::write),
+                                                   has(mode, open_mode::append), has(mode, open_mode::create),
+                                                   has(mode, open_mode::truncate), has(mode, open_mode::exclusive)),
+                           .address = address_of(path.c_str())};
+  detail::path_awaiter opening(request, std::source_location::current());
+  const int32_t fd = co_await opening;
+  if (fd < 0) co_return detail::io_error("open", path, fd);
+  co_return file(fd);
+}
+
+file::read_awaiter file::read_at(std::span<std::byte> buffer, uint64_t offset, std::source_location where) noexcept {
+  return read_awaiter(*this, transfer_request(io_op::read, fd(), buffer.data(), buffer.size(), offset), where, true);
+}
+
+file::write_awaiter file::write_at(std::span<const std::byte> data, uint64_t offset,
+                                   std::source_location where) noexcept {
+  return write_awaiter(*this, transfer_request(io_op::write, fd(), data.data(), data.size(), offset), where, true);
+}
+
+file::read_awaiter file::read_some(std::span<std::byte> buffer, std::source_location where) noexcept {
+  return read_at(buffer, where_it_stands, where);
+}
+
+file::write_awaiter file::write_some(std::span<const std::byte> data, std::source_location where) noexcept {
+  return write_at(data, where_it_stands, where);
+}
+
+task<absl::Status> file::read_exactly_at(std::span<std::byte> buffer, uint64_t offset) {
+  while (!buffer.empty()) {
+    absl::StatusOr<std::size_t> n = co_await read_at(buffer, offset);
+    if (!n.ok()) co_return n.status();
+    if (*n == 0)
+      co_return absl::OutOfRangeError("read: the file ends at byte " + std::to_string(offset) + ", with " +
+                                      std::to_string(buffer.size()) + " bytes still to come");
+    buffer = buffer.subspan(*n);
+    offset += *n;
+  }
+  co_return absl::OkStatus();
+}
+
+task<absl::Status> file::write_all_at(std::span<const std::byte> data, uint64_t offset) {
+  while (!data.empty()) {
+    absl::StatusOr<std::size_t> n = co_await write_at(data, offset);
+    if (!n.ok()) co_return n.status();
+    data = data.subspan(*n);
+    if (offset != where_it_stands) offset += *n;
+  }
+  co_return absl::OkStatus();
+}
+
+task<absl::Status> file::write_all(std::span<const std::byte> data) {
+  co_return co_await write_all_at(data, where_it_stands);
+}
+
+task<absl::Status> file::write_all(std::string_view text) {
+  co_return co_await write_all(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+task<absl::StatusOr<std::size_t>> file::read_at(std::span<const mutable_buffer> buffers, uint64_t offset) {
+  const io_request request{.op = io_op::readv,
+                           .fd = fd(),
+                           .length = static_cast<uint32_t>(std::min(buffers.size(), most_vectors)),
+                           .address = address_of(buffers.data()),
+                           .offset = offset};
+  read_awaiter reading(*this, request, std::source_location::current(), true);
+  co_return co_await reading;
+}
+
+task<absl::StatusOr<std::size_t>> file::write_at(std::span<const const_buffer> buffers, uint64_t offset) {
+  const io_request request{.op = io_op::writev,
+                           .fd = fd(),
+                           .length = static_cast<uint32_t>(std::min(buffers.size(), most_vectors)),
+                           .address = address_of(buffers.data()),
+                           .offset = offset};
+  write_awaiter writing(*this, request, std::source_location::current(), true);
+  co_return co_await writing;
+}
+
+file::sync_awaiter file::sync(std::source_location where) noexcept {
+  return sync_awaiter(*this, sync_request(fd(), false), where, true);
+}
+
+file::sync_awaiter file::sync_data(std::source_location where) noexcept {
+  return sync_awaiter(*this, sync_request(fd(), true), where, true);
+}
+
+task<absl::StatusOr<file_figures>> file::stat() {
+  alignas(8) os::stat_buffer buffer;
+  const io_request request{.op = io_op::statx,
+                           .fd = fd(),
+                           .length = os::basic_stats_mask,
+                           .flags = os::empty_path_flag,
+                           .address = address_of(""),
+                           .address2 = address_of(buffer.data())};
+  detail::raw_awaiter asking(*this, request, std::source_location::current(), true);
+  const int32_t result = co_await asking;
+  if (result < 0) co_return detail::file_error("stat", *this, result);
+  co_return to_figures(buffer);
+}
+
+task<absl::StatusOr<file_figures>> stat_file(std::string path) {
+  alignas(8) os::stat_buffer buffer;
+  const io_request request{.op = io_op::statx,
+                           .fd = os::this_directory,
+                           .length = os::basic_stats_mask,
+                           .address = address_of(path.c_str()),
+                           .address2 = address_of(buffer.data())};
+  detail::path_awaiter asking(request, std::source_location::current());
+  const int32_t result = co_await asking;
+  if (result < 0) co_return detail::io_error("stat", path, result);
+  co_return to_figures(buffer);
+}
+
+task<absl::StatusOr<std::string>> read_file(std::string path, std::size_t most_bytes) {
+  absl::StatusOr<file> opened = co_await file::open(path);
+  if (!opened.ok()) co_return opened.status();
+  std::string content;
+  // Small files in one read; what says it is empty (as in /proc) is read to its end all the same.
+  std::size_t room = 4096;
+  for (std::size_t used = 0;;) {
+    content.resize(used + room);
+    absl::StatusOr<std::size_t> n =
+        co_await opened->read_at(std::as_writable_bytes(std::span(content)).subspan(used), used);
+    if (!n.ok()) co_return n.status();
+    used += *n;
+    if (used > most_bytes)
+      co_return absl::ResourceExhaustedError("read " + path + ": longer than " + std::to_string(most_bytes) + " bytes");
+    if (*n < room) {
+      content.resize(used);
+      if (*n == 0) co_return content;
+    }
+    room = std::clamp<std::size_t>(used, 4096, std::size_t{1} << 20);
+  }
+}
+
+task<absl::Status> write_file(std::string path, std::string_view content) {
+  absl::StatusOr<file> opened =
+      co_await file::open(std::move(path), open_mode::write | open_mode::create | open_mode::truncate);
+  if (!opened.ok()) co_return opened.status();
+  co_return co_await opened->write_all(content);
+}
+
+task<absl::StatusOr<std::vector<directory_entry>>> list_directory(std::string path, bool recursive) {
+  std::vector<directory_entry> found;
+  std::vector<std::string> ahead{std::move(path)};
+  while (!ahead.empty()) {
+    const std::string directory = std::move(ahead.back());
+    ahead.pop_back();
+    std::vector<os::node> nodes;
+    int failed = 0;
+    auto list = [&] { failed = os::list_nodes(directory, nodes); };
+    co_await blocking(list);
+    if (failed < 0) co_return detail::io_error("list", directory, failed);
+    for (os::node& n : nodes) {
+      if (recursive && n.kind == os::node_kind::directory) ahead.push_back(n.path);
+      found.push_back({std::move(n.path), static_cast<file_kind>(n.kind)});
+    }
+    if (this_task::stop_requested())
+      co_return absl::CancelledError("list " + directory + ": the task was asked to stop");
+  }
+  std::sort(found.begin(), found.end(),
+            [](const directory_entry& a, const directory_entry& b) { return a.path < b.path; });
+  co_return found;
+}
+
+}  // namespace weft

@@ -1,0 +1,78 @@
+// Connected sockets; see weft/stream.h.
+#include <weft/stream.h>
+
+#include <weft/detail/check.h>
+
+#include "io/io_error.h"
+#include "os/address.h"
+
+namespace weft {
+
+namespace detail {
+
+absl::StatusOr<std::size_t> finish_receive(const descriptor& on, int32_t result) {
+  if (result < 0) [[unlikely]]
+    return socket_error("read from", on, result);
+  return static_cast<std::size_t>(result);
+}
+
+absl::StatusOr<std::size_t> finish_send(const descriptor& on, int32_t result) {
+  if (result < 0) [[unlikely]]
+    return socket_error("write to", on, result);
+  return static_cast<std::size_t>(result);
+}
+
+}  // namespace detail
+
+stream_socket::read_awaiter stream_socket::read_some(std::span<std::byte> buffer, std::source_location where) noexcept {
+  return read_awaiter(*this,
+                      {.op = detail::io_op::receive,
+                       .fd = fd(),
+                       .length = detail::length_of(buffer.size()),
+                       .address = reinterpret_cast<uint64_t>(buffer.data())},
+                      where);
+}
+
+stream_socket::write_awaiter stream_socket::write_some(std::span<const std::byte> data,
+                                                       std::source_location where) noexcept {
+  return write_awaiter(*this,
+                       {.op = detail::io_op::send,
+                        .fd = fd(),
+                        .length = detail::length_of(data.size()),
+                        .flags = os::send_flags,
+                        .address = reinterpret_cast<uint64_t>(data.data())},
+                       where);
+}
+
+task<absl::Status> stream_socket::read_exactly(std::span<std::byte> buffer) {
+  while (!buffer.empty()) {
+    absl::StatusOr<std::size_t> n = co_await read_some(buffer);
+    if (!n.ok()) co_return n.status();
+    if (*n == 0)
+      co_return absl::OutOfRangeError("read: the peer closed its end with " + std::to_string(buffer.size()) +
+                                      " bytes still to come");
+    buffer = buffer.subspan(*n);
+  }
+  co_return absl::OkStatus();
+}
+
+task<absl::Status> stream_socket::write_all(std::span<const std::byte> data) {
+  while (!data.empty()) {
+    absl::StatusOr<std::size_t> n = co_await write_some(data);
+    if (!n.ok()) co_return n.status();
+    data = data.subspan(*n);
+  }
+  co_return absl::OkStatus();
+}
+
+task<absl::Status> stream_socket::write_all(std::string_view text) {
+  co_return co_await write_all(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+absl::Status stream_socket::shutdown_write() noexcept {
+  const int32_t result =
+      is_open() ? detail::kernel().do_now({.op = detail::io_op::shutdown, .fd = fd(), .flags = os::shut_write}) : -9;
+  return result < 0 ? detail::socket_error("shut down", *this, result) : absl::OkStatus();
+}
+
+}  // namespace weft

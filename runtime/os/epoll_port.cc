@@ -1,0 +1,231 @@
+// Stands in for a ring where the kernel refuses one: epoll says when a descriptor is ready, a plain call does it then.
+//
+// A request is tried at the next flush. If it would have to wait it stands in the list of its descriptor and direction,
+// first come first served, and the descriptor is armed once (EPOLLONESHOT) for what its lists wait for. A descriptor's
+// place in the table outlives it: the kernel forgets a closed descriptor by itself, and the next one with the same
+// number is added anew when arming it fails.
+//
+// Regular files are always ready, so requests for them block the caller; does_files() says so.
+#include <errno.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "os/system.h"
+
+namespace weft::os {
+
+namespace {
+
+using detail::io_op;
+using detail::io_request;
+
+static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT);
+
+// Which of a descriptor's lists a request waits in.
+enum direction : uint8_t { in, out };
+
+direction direction_of(const io_request& r) noexcept {
+  switch (r.op) {
+    case io_op::write:
+    case io_op::writev:
+    case io_op::send:
+    case io_op::sendmsg:
+    case io_op::connect: return out;
+    case io_op::poll: return (r.flags & POLLIN) != 0 ? in : out;
+    default: return in;
+  }
+}
+
+class epoll_port final : public io_port {
+ public:
+  explicit epoll_port(system& sys) noexcept : sys_(sys) {}
+  ~epoll_port() override {
+    for (const int fd : {set_, wake_fd_})
+      if (fd >= 0) ::close(fd);
+  }
+
+  absl::Status open() noexcept {
+    set_ = ::epoll_create1(EPOLL_CLOEXEC);
+    if (set_ < 0) return absl::ResourceExhaustedError(absl::ErrnoToStatus(errno, "epoll_create1").message());
+    wake_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (wake_fd_ < 0) return absl::ResourceExhaustedError(absl::ErrnoToStatus(errno, "eventfd").message());
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = wake_fd_;
+    if (::epoll_ctl(set_, EPOLL_CTL_ADD, wake_fd_, &event) != 0)
+      return absl::ResourceExhaustedError(absl::ErrnoToStatus(errno, "epoll_ctl").message());
+    return absl::OkStatus();
+  }
+
+  void start(const io_request& request, uint64_t tag) noexcept override { fresh_.push_back({request, tag}); }
+
+  void cancel(uint64_t tag) noexcept override {
+    try_fresh();
+    const auto at = where_.find(tag);
+    if (at == where_.end()) return;
+    std::deque<pending>& list = places_[static_cast<std::size_t>(at->second.fd)].lists[at->second.side];
+    std::erase_if(list, [tag](const pending& p) { return p.tag == tag; });
+    finish(tag, -ECANCELED);
+  }
+
+  void cancel_all() noexcept override {
+    try_fresh();
+    std::vector<uint64_t> tags;
+    for (const auto& [tag, at] : where_) tags.push_back(tag);
+    for (const uint64_t tag : tags) cancel(tag);
+  }
+
+  void flush() noexcept override {
+    try_fresh();
+    look(0);
+  }
+
+  std::size_t take(std::span<io_completion> out) noexcept override {
+    const std::size_t n = std::min(out.size(), done_.size());
+    std::copy_n(done_.begin(), n, out.begin());
+    done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(n));
+    return n;
+  }
+
+  void wait(int64_t timeout_ns) noexcept override {
+    try_fresh();
+    look(done_.empty() ? timeout_ns : 0);
+  }
+
+  void wake() noexcept override {
+    const uint64_t one = 1;
+    static_cast<void>(!::write(wake_fd_, &one, sizeof one));  // full means awake
+  }
+
+  int poll_fd() const noexcept override { return set_; }
+  bool does_files() const noexcept override { return false; }
+
+ private:
+  struct pending {
+    io_request request;
+    uint64_t tag;
+  };
+  struct place {
+    std::array<std::deque<pending>, 2> lists;
+    bool known = false;  // to the kernel, as far as we know
+  };
+  struct position {
+    int fd;
+    direction side;
+  };
+
+  void finish(uint64_t tag, int32_t result) noexcept {
+    where_.erase(tag);
+    done_.push_back({tag, result});
+  }
+
+  void try_fresh() noexcept {
+    for (std::size_t i = 0; i < fresh_.size(); ++i) {
+      const pending p = fresh_[i];
+      const int32_t result = sys_.do_now(p.request);
+      if (result != -EAGAIN || p.request.fd < 0)
+        done_.push_back({p.tag, result});
+      else
+        stand(p);
+    }
+    fresh_.clear();
+  }
+
+  void stand(const pending& p) noexcept {
+    const auto index = static_cast<std::size_t>(p.request.fd);
+    if (index >= places_.size()) places_.resize(index + 1);
+    const direction side = direction_of(p.request);
+    places_[index].lists[side].push_back(p);
+    where_[p.tag] = {p.request.fd, side};
+    arm(p.request.fd);
+  }
+
+  // Asks to be told once when one of the lists may go on.
+  void arm(int fd) noexcept {
+    place& at = places_[static_cast<std::size_t>(fd)];
+    epoll_event event{};
+    event.events = EPOLLONESHOT | EPOLLRDHUP;
+    if (!at.lists[in].empty()) event.events |= EPOLLIN;
+    if (!at.lists[out].empty()) event.events |= EPOLLOUT;
+    event.data.fd = fd;
+    int refused = ::epoll_ctl(set_, at.known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0 ? errno : 0;
+    if (refused == ENOENT) refused = ::epoll_ctl(set_, EPOLL_CTL_ADD, fd, &event) != 0 ? errno : 0;
+    if (refused == EEXIST) refused = ::epoll_ctl(set_, EPOLL_CTL_MOD, fd, &event) != 0 ? errno : 0;
+    at.known = refused == 0;
+    if (refused != 0) fail(at, -refused);
+  }
+
+  void fail(place& at, int32_t result) noexcept {
+    for (std::deque<pending>& list : at.lists) {
+      for (const pending& p : list) finish(p.tag, result);
+      list.clear();
+    }
+  }
+
+  void look(int64_t timeout_ns) noexcept {
+    if (timeout_ns == 0 && where_.empty()) return;
+    std::array<epoll_event, 128> events;
+    const timespec limit{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
+    int count = ::epoll_pwait2(set_, events.data(), static_cast<int>(events.size()), timeout_ns < 0 ? nullptr : &limit,
+                               nullptr);
+    if (count < 0 && errno == ENOSYS) {  // before Linux 5.11
+      const int64_t ms = std::min<int64_t>((timeout_ns + 999'999) / 1'000'000, 1'000'000'000);
+      count = ::epoll_wait(set_, events.data(), static_cast<int>(events.size()),
+                           timeout_ns < 0 ? -1 : static_cast<int>(ms));
+    }
+    for (int i = 0; i < count; ++i) {
+      const epoll_event& event = events[static_cast<std::size_t>(i)];
+      if (event.data.fd == wake_fd_) {
+        uint64_t signals = 0;
+        static_cast<void>(!::read(wake_fd_, &signals, sizeof signals));
+      } else {
+        serve(event.data.fd, event.events);
+      }
+    }
+  }
+
+  void serve(int fd, uint32_t events) noexcept {
+    place& at = places_[static_cast<std::size_t>(fd)];
+    const bool both = (events & (EPOLLERR | EPOLLHUP)) != 0;
+    if (both || (events & (EPOLLIN | EPOLLRDHUP)) != 0) retry(at.lists[in]);
+    if (both || (events & EPOLLOUT) != 0) retry(at.lists[out]);
+    if (!at.lists[in].empty() || !at.lists[out].empty()) arm(fd);
+  }
+
+  void retry(std::deque<pending>& list) noexcept {
+    while (!list.empty()) {
+      const int32_t result = sys_.do_now(list.front().request);
+      if (result == -EAGAIN) return;
+      const uint64_t tag = list.front().tag;
+      list.pop_front();
+      finish(tag, result);
+    }
+  }
+
+  system& sys_;
+  int set_ = -1;
+  int wake_fd_ = -1;
+  std::vector<pending> fresh_;                    // not tried yet
+  std::deque<io_completion> done_;                // not taken yet
+  std::vector<place> places_;                     // by descriptor
+  std::unordered_map<uint64_t, position> where_;  // of those that wait, by tag
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<io_port>> system::open_epoll() noexcept {
+  auto port = std::make_unique<epoll_port>(*this);
+  if (absl::Status s = port->open(); !s.ok()) return s;
+  return port;
+}
+
+}  // namespace weft::os

@@ -1,0 +1,180 @@
+// The system calls that are about descriptors. See system.h.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "os/system.h"
+
+namespace weft::os {
+
+namespace {
+
+using detail::io_op;
+using detail::io_request;
+
+// What the call returned, or -errno; the caller's errno stays as it was.
+template <class Call>
+int32_t outcome(Call call) noexcept {
+  const int saved = errno;
+  long result = 0;
+  do {
+    result = static_cast<long>(call());
+  } while (result < 0 && errno == EINTR);
+  const int32_t value = result < 0 ? -errno : static_cast<int32_t>(result);
+  errno = saved;
+  return value;
+}
+
+template <class T>
+T* at(uint64_t address) noexcept {
+  return reinterpret_cast<T*>(address);
+}
+
+bool is_ready(int fd, uint32_t events) noexcept {
+  pollfd one{fd, static_cast<short>(events), 0};
+  return ::poll(&one, 1, 0) != 0;
+}
+
+// A plain read or write, of a descriptor that may be in blocking mode.
+template <class Call>
+int32_t when_ready(int fd, uint32_t events, Call call) noexcept {
+  return is_ready(fd, events) ? outcome(call) : -EAGAIN;
+}
+
+int32_t begin_connecting(const io_request& r) noexcept {
+  const int32_t result = outcome([&] { return ::connect(r.fd, at<sockaddr>(r.address), r.length); });
+  if (result == -EISCONN) return 0;
+  return result == -EINPROGRESS || result == -EALREADY ? -EAGAIN : result;
+}
+
+}  // namespace
+
+int32_t system::do_now(const io_request& r) noexcept {
+  const int flags = static_cast<int>(r.flags);
+  const bool placed = r.offset != ~uint64_t{0};
+  const auto offset = static_cast<off_t>(r.offset);
+  const auto vectors = static_cast<int>(r.length);
+  switch (r.op) {
+    case io_op::read:
+      return when_ready(r.fd, POLLIN, [&] {
+        return placed ? ::pread(r.fd, at<void>(r.address), r.length, offset)
+                      : ::read(r.fd, at<void>(r.address), r.length);
+      });
+    case io_op::write:
+      return when_ready(r.fd, POLLOUT, [&] {
+        return placed ? ::pwrite(r.fd, at<void>(r.address), r.length, offset)
+                      : ::write(r.fd, at<void>(r.address), r.length);
+      });
+    case io_op::readv:
+      return when_ready(r.fd, POLLIN, [&] {
+        return placed ? ::preadv(r.fd, at<iovec>(r.address), vectors, offset)
+                      : ::readv(r.fd, at<iovec>(r.address), vectors);
+      });
+    case io_op::writev:
+      return when_ready(r.fd, POLLOUT, [&] {
+        return placed ? ::pwritev(r.fd, at<iovec>(r.address), vectors, offset)
+                      : ::writev(r.fd, at<iovec>(r.address), vectors);
+      });
+    case io_op::receive:
+      return outcome([&] { return ::recv(r.fd, at<void>(r.address), r.length, flags | MSG_DONTWAIT); });
+    case io_op::send: return outcome([&] { return ::send(r.fd, at<void>(r.address), r.length, flags | MSG_DONTWAIT); });
+    case io_op::recvmsg: return outcome([&] { return ::recvmsg(r.fd, at<msghdr>(r.address), flags | MSG_DONTWAIT); });
+    case io_op::sendmsg: return outcome([&] { return ::sendmsg(r.fd, at<msghdr>(r.address), flags | MSG_DONTWAIT); });
+    case io_op::accept:
+      return when_ready(r.fd, POLLIN,
+                        [&] { return ::accept4(r.fd, at<sockaddr>(r.address), at<socklen_t>(r.address2), flags); });
+    case io_op::connect: return begin_connecting(r);
+    case io_op::poll: {
+      pollfd one{r.fd, static_cast<short>(r.flags), 0};
+      const int32_t count = outcome([&] { return ::poll(&one, 1, 0); });
+      return count > 0 ? one.revents : count == 0 ? -EAGAIN : count;
+    }
+    case io_op::fsync: return outcome([&] { return flags != 0 ? ::fdatasync(r.fd) : ::fsync(r.fd); });
+    case io_op::open: return outcome([&] { return ::openat(r.fd, at<char>(r.address), flags, r.length); });
+    case io_op::statx:
+      return outcome([&] { return ::statx(r.fd, at<char>(r.address), flags, r.length, at<struct statx>(r.address2)); });
+    case io_op::shutdown: return outcome([&] { return ::shutdown(r.fd, flags); });
+  }
+  return -ENOSYS;
+}
+
+int system::open_socket(int family, int type, int protocol) noexcept {
+  return outcome([&] { return ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol); });
+}
+
+int system::open_pipe(std::span<int, 2> ends) noexcept {
+  return outcome([&] { return ::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC); });
+}
+
+int system::open_socket_pair(std::span<int, 2> ends) noexcept {
+  return outcome([&] { return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()); });
+}
+
+int system::duplicate(int fd) noexcept {
+  return outcome([&] { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); });
+}
+
+void system::ignore_sigpipe() noexcept {
+  struct sigaction now{};
+  if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
+}
+
+int system::open_process(int pid) noexcept {
+  // Only for a child: others could not be waited for. WNOWAIT leaves it to be waited for.
+  siginfo_t info{};
+  const int known = outcome([&] {
+    return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT);
+  });
+  if (known < 0) return known == -ECHILD ? -ESRCH : known;
+  return outcome([&] { return ::syscall(SYS_pidfd_open, pid, 0); });
+}
+
+int system::reap_process(int fd, process_end& end) noexcept {
+  constexpr auto by_descriptor = static_cast<idtype_t>(3);  // P_PIDFD
+  siginfo_t info{};
+  const int result = outcome([&] { return ::waitid(by_descriptor, static_cast<id_t>(fd), &info, WEXITED | WNOHANG); });
+  if (result < 0) return result;
+  if (info.si_pid == 0) return -EAGAIN;
+  end = info.si_code == CLD_EXITED ? process_end{info.si_status, 0} : process_end{0, info.si_status};
+  return 0;
+}
+
+int system::signal_process(int fd, int signal) noexcept {
+  return outcome([&] { return ::syscall(SYS_pidfd_send_signal, fd, signal, nullptr, 0); });
+}
+
+int system::bind_socket(int fd, std::span<const std::byte> address) noexcept {
+  return outcome([&] {
+    return ::bind(fd, reinterpret_cast<const sockaddr*>(address.data()), static_cast<socklen_t>(address.size()));
+  });
+}
+
+int system::listen_on(int fd, int backlog) noexcept {
+  return outcome([&] { return ::listen(fd, backlog); });
+}
+
+int system::set_socket_option(int fd, int level, int name, int value) noexcept {
+  return outcome([&] { return ::setsockopt(fd, level, name, &value, sizeof value); });
+}
+
+int system::socket_option(int fd, int level, int name, int& value) noexcept {
+  socklen_t size = sizeof value;
+  return outcome([&] { return ::getsockopt(fd, level, name, &value, &size); });
+}
+
+int system::socket_name(int fd, bool peer, std::span<std::byte> address) noexcept {
+  auto size = static_cast<socklen_t>(address.size());
+  auto* const name = reinterpret_cast<sockaddr*>(address.data());
+  const int32_t result =
+      outcome([&] { return peer ? ::getpeername(fd, name, &size) : ::getsockname(fd, name, &size); });
+  return result < 0 ? result : static_cast<int>(size);
+}
+
+}  // namespace weft::os

@@ -5,12 +5,14 @@
 //             that drives no processor. K3 if a worker is idle and none searches, take the search token (CAS searching
 //             0 -> 1) and hand it to an idle worker.
 //   Sleeper:  L1 give up the search token if held; join the idle list, under its lock. L2 heavy barrier; a full fence
-//             if all workers are on the list by then: whoever runs later left it after L1, under the same lock.
-//             L3 look at every queue again; if there is work, leave the list and search. L4 sleep on the worker's
-//             futex word.
-//   Either K3 sees L1, or the barrier makes K1 visible to L3. A producer that sees a searcher may leave it to it: the
-//   searcher passes L1 to L3 before it sleeps. The last searcher to find work hands the token on (K3), so that wakes
-//   spread one by one.
+//             if all workers are on the list by then. L3 look at every queue again; if there is work, leave the list
+//             and search. L4 sleep on the worker's futex word.
+//   Either K3 sees L1, or L2 makes K1 visible to L3. A producer that sees a searcher may leave it to it: the searcher
+//   passes L1 to L3 before it sleeps. The last searcher to find work hands the token on (K3), so that wakes spread one
+//   by one.
+//   Why a fence is enough for the last one to join: no worker publishes while it is on the list. What it published
+//   before it joined is seen by L3, and who publishes after it has left sees L1: every worker joins and leaves under the
+//   list's lock. Others are threads that drive no processor: plain ones, the blocking pool's, the monitor. They fence.
 // A strand that is put into an empty run-next slot is not published in this sense: its processor is about to run it. If
 // it computes on instead, a searching worker or the monitor finds the slot unchanged and moves the strand (run_next.h).
 //

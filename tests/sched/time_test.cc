@@ -265,6 +265,35 @@ TEST(TimeMonitorTest, AWorkerThatATimerWokeHasAMonitorAgain) {
   EXPECT_TRUE(moved);
 }
 
+// Many timers that are due at once wake nobody at first, since their tasks are mostly short. The first one computes until
+// all the others have run.
+TEST(TimeMonitorTest, DueTimersBehindATaskThatComputesRunOnAnotherProcessor) {
+  const std::unique_ptr<runtime> rt = test::make_runtime(2);
+  constexpr int count = 20;
+  for (int round = 0; round < 10; ++round) {
+    std::atomic<int> begun = 0;
+    const auto sleeper = [](std::atomic<int>& n) -> task<bool> {
+      (void)co_await sleep_for(10ms);
+      if (n.fetch_add(1) != 0) co_return true;
+      const auto deadline = std::chrono::steady_clock::now() + 10s;
+      while (n != count && std::chrono::steady_clock::now() < deadline) {
+      }
+      co_return n == count;
+    };
+    const bool ran = rt->run([&]() -> task<bool> {
+      std::vector<join_handle<bool>> handles;
+      for (int i = 0; i < count; ++i) handles.push_back(spawn(sleeper, std::ref(begun)));
+      bool all = true;
+      for (join_handle<bool>& h : handles) {
+        const bool one = co_await h;
+        all = all && one;
+      }
+      co_return all;
+    });
+    ASSERT_TRUE(ran) << "round " << round;
+  }
+}
+
 // One of the workers that sleep watches the timers of all. It computes once a timer has woken it, and the other one has
 // no reason to wake: what is due on its processor meanwhile must be found.
 TEST(TimeMonitorTest, TimersOfAProcessorThatSleepsFireWhileTheOneThatWatchedThemComputes) {

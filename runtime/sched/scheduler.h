@@ -11,8 +11,8 @@
 //   passes L1 to L3 before it sleeps. The last searcher to find work hands the token on (K3), so that wakes spread one
 //   by one.
 //   Why a fence is enough for the last one to join: no worker publishes while it is on the list. What it published
-//   before it joined is seen by L3, and who publishes after it has left sees L1: every worker joins and leaves under the
-//   list's lock. Others are threads that drive no processor: plain ones, the blocking pool's, the monitor. They fence.
+//   before it joined is seen by L3, and who publishes after it has left sees L1, since every worker joins and leaves
+//   under the list's lock. Other threads drive no processor (plain ones, the blocking pool's, the monitor) and fence.
 // A strand that is put into an empty run-next slot is not published in this sense: its processor is about to run it. If
 // it computes on instead, a searching worker or the monitor finds the slot unchanged and moves the strand (run_next.h).
 //

@@ -115,7 +115,7 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
         if (idle_workers() == 0 && processors_.size() > 1) {
           move_to_global_queue(*p, next == last.run_next ? next : nullptr, global_);
           std_atomics::fence_seq_cst();  // K2 of one who drives no processor
-          wake_one();  // a worker may have gone to sleep meanwhile
+          wake_one();                    // a worker may have gone to sleep meanwhile
         }
       }
       // It computes: what waits behind it should move.

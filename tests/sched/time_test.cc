@@ -265,8 +265,8 @@ TEST(TimeMonitorTest, AWorkerThatATimerWokeHasAMonitorAgain) {
   EXPECT_TRUE(moved);
 }
 
-// Many timers that are due at once wake nobody at first, since their tasks are mostly short. The first one computes until
-// all the others have run.
+// Many timers that are due at once wake nobody at first, since their tasks are mostly short. The first one computes
+// until all the others have run.
 TEST(TimeMonitorTest, DueTimersBehindATaskThatComputesRunOnAnotherProcessor) {
   const std::unique_ptr<runtime> rt = test::make_runtime(2);
   constexpr int count = 20;

@@ -1,13 +1,20 @@
 // An open descriptor, and the operations that are under way on it.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include <weft/detail/biased_lock.h>
 #include <weft/detail/io_operation.h>
 
 namespace weft {
+
+/// A part of a vectored read or write.
+using mutable_buffer = std::span<std::byte>;
+using const_buffer = std::span<const std::byte>;
 
 /// Owns a descriptor of the kernel: the common part of sockets, pipes and files.
 ///
@@ -25,8 +32,12 @@ class descriptor {
   ~descriptor();
 
   /// The kernel's number; -1 once closed.
-  int fd() const noexcept { return closing_ ? -1 : fd_; }
-  bool is_open() const noexcept { return fd_ >= 0 && !closing_; }
+  int fd() const noexcept {
+    // relaxed: a number; who wants to use it asks again under the lock (add()).
+    const int fd = fd_.load(std::memory_order_relaxed);
+    return fd < 0 ? -1 : fd;
+  }
+  bool is_open() const noexcept { return fd() >= 0; }
 
   /// Closes it; nothing if it is closed already. Any thread. Blocks nothing.
   void close() noexcept;
@@ -47,8 +58,17 @@ class descriptor {
  private:
   void close_now() noexcept;
 
-  int fd_ = -1;
-  bool closing_ = false;
+  static constexpr int none = -1;
+
+  // Closed, and its operations have not ended yet: the number's complement, less one so that it is not `none`.
+  static constexpr int closing(int fd) noexcept { return -2 - fd; }
+  int number() const noexcept {
+    // relaxed: under the lock.
+    return fd_.load(std::memory_order_relaxed);
+  }
+  bool is_closing() const noexcept { return number() < none; }
+
+  std::atomic<int> fd_{none};  // written under lock_
   detail::biased_lock lock_;
   detail::io_operation* operations_ = nullptr;  // guarded by lock_
 };

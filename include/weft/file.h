@@ -47,10 +47,6 @@ struct file_figures {
   std::chrono::system_clock::time_point modified;
 };
 
-/// A part of a vectored read or write.
-using mutable_buffer = std::span<std::byte>;
-using const_buffer = std::span<const std::byte>;
-
 /// An open file. Positional operations may run at the same time; those that move the position must not.
 ///
 /// Everything parks the task. Where the ring is not available, operations run on the blocking pool, and a stop does not

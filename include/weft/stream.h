@@ -12,6 +12,7 @@
 
 #include <weft/descriptor.h>
 #include <weft/detail/io_awaiter.h>
+#include <weft/io_buffer.h>
 #include <weft/task.h>
 
 namespace weft {
@@ -38,6 +39,11 @@ class stream_socket : public descriptor {
   read_awaiter read_some(std::span<std::byte> buffer,
                          std::source_location where = std::source_location::current()) noexcept;
 
+  /// The same without a buffer of the caller's: none is held while nothing comes, so that many idle connections cost
+  /// little. What comes is in a buffer of the runtime's, at most io_buffer::capacity bytes; empty: the peer has closed
+  /// its end. Errors and use as above. Cost: no allocation while the processor has buffers.
+  detail::io_buffer_awaiter read_some(std::source_location where = std::source_location::current()) noexcept;
+
   /// Writes a first part of `data`, at least one byte; returns how many. Errors as for read_some(). Selectable.
   write_awaiter write_some(std::span<const std::byte> data,
                            std::source_location where = std::source_location::current()) noexcept;
@@ -48,6 +54,11 @@ class stream_socket : public descriptor {
   /// Writes everything, or says why not; a part may have been written then.
   task<absl::Status> write_all(std::span<const std::byte> data);
   task<absl::Status> write_all(std::string_view text);
+
+  /// The same from several buffers in order, such as a head and a body, with one system call where the kernel takes
+  /// them whole. write_some() looks at the first 1024 of them.
+  task<absl::StatusOr<std::size_t>> write_some(std::span<const const_buffer> buffers);
+  task<absl::Status> write_all(std::span<const const_buffer> buffers);
 
   /// Tells the peer that nothing more comes; reading goes on.
   absl::Status shutdown_write() noexcept;

@@ -47,8 +47,8 @@ class [[nodiscard]] datagram_awaiter {
     return transfer_to(park_io(op_, &on_, leaf, where_));
   }
 
-  biased_lock* arm_lock() noexcept { return io_arm_lock(op_, &on_); }
-  bool arm_try() noexcept { return io_arm_try(op_); }
+  biased_lock* arm_lock() noexcept { return io_arm_lock(op_, on_); }
+  bool arm_try() noexcept { return io_arm_try(op_, on_); }
   static bool arm_poll(uintptr_t&) noexcept { return false; }
   bool arm_enqueue() noexcept { return io_arm_enqueue(op_); }
   void arm_leave(waiter_chain&) noexcept { io_arm_leave(op_); }

@@ -12,6 +12,7 @@
 #include <weft/file.h>
 #include <weft/fork_scope.h>
 #include <weft/go.h>
+#include <weft/io_buffer.h>
 #include <weft/join.h>
 #include <weft/join_handle.h>
 #include <weft/memory_report.h>

@@ -20,27 +20,40 @@ descriptor& descriptor::operator=(descriptor&& other) noexcept {
   if (this == &other) return *this;
   WEFT_CHECK(operations_ == nullptr, "a descriptor was assigned to while an operation is under way on it");
   close();
-  fd_ = other.release();
-  closing_ = false;
+  // relaxed: nobody else uses it.
+  fd_.store(other.release(), std::memory_order_relaxed);
   return *this;
 }
 
 descriptor::~descriptor() {
-  // A strand that is destroyed with its runtime leaves its operation in the list; the engine has ended it.
-  if (fd_ >= 0 && operations_ == nullptr) close_now();
+  // Strands that are destroyed with their runtime, later than this, have their operations in the list still.
+  for (io_operation* op = operations_; op != nullptr; op = op->on_next) {
+    WEFT_CHECK(!detail::io_engine::is_under_way(*op),
+               "a descriptor was destroyed while an operation is under way on it");
+    op->in_list = false;
+  }
+  if (const int fd = is_closing() ? closing(number()) : number(); fd >= 0) detail::kernel().close_fd(fd);
 }
 
 int descriptor::release() noexcept {
   WEFT_CHECK(operations_ == nullptr, "a descriptor was moved or released while an operation is under way on it");
-  return closing_ ? -1 : std::exchange(fd_, -1);
+  // relaxed: nobody else uses it.
+  return fd_.exchange(none, std::memory_order_relaxed);
 }
 
-void descriptor::close_now() noexcept { detail::kernel().close_fd(std::exchange(fd_, -1)); }
+// Lock held; closing.
+void descriptor::close_now() noexcept {
+  const int fd = closing(number());
+  // relaxed: under the lock.
+  fd_.store(none, std::memory_order_relaxed);
+  detail::kernel().close_fd(fd);
+}
 
 void descriptor::close() noexcept {
   biased_guard guard(lock_);
-  if (fd_ < 0 || closing_) return;
-  closing_ = true;
+  if (number() < 0) return;
+  // relaxed: under the lock.
+  fd_.store(closing(number()), std::memory_order_relaxed);
   if (operations_ == nullptr) return close_now();
   for (io_operation* op = operations_; op != nullptr; op = op->on_next) {
     if (op->home == nullptr) continue;  // on the blocking pool, where it ends by itself
@@ -54,7 +67,7 @@ void descriptor::close() noexcept {
 }
 
 bool descriptor::add(io_operation& op) noexcept {
-  if (fd_ < 0 || closing_) return false;
+  if (number() < 0) return false;
   op.on_prev = nullptr;
   op.on_next = operations_;
   if (operations_ != nullptr) operations_->on_prev = &op;
@@ -65,12 +78,13 @@ bool descriptor::add(io_operation& op) noexcept {
 
 bool descriptor::remove(io_operation& op) noexcept {
   biased_guard guard(lock_);
-  if (!op.in_list) return closing_;
+  if (!op.in_list) return number() < 0;
   op.in_list = false;
   if (op.on_next != nullptr) op.on_next->on_prev = op.on_prev;
   (op.on_prev != nullptr ? op.on_prev->on_next : operations_) = op.on_next;
-  if (closing_ && operations_ == nullptr) close_now();
-  return closing_;
+  const bool closed = is_closing();
+  if (closed && operations_ == nullptr) close_now();
+  return closed;
 }
 
 }  // namespace weft

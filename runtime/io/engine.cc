@@ -1,12 +1,14 @@
 // Operations under way; see [io] in engine.h.
 #include "io/engine.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
 
 #include <weft/descriptor.h>
 
+#include "io/io_error.h"
 #include "sched/scheduler.h"
 
 namespace weft::detail {
@@ -16,9 +18,11 @@ namespace {
 constexpr uint32_t ring_entries = 256;
 constexpr std::size_t batch = 64;
 constexpr std::size_t most_at_a_time = 256;
+constexpr std::size_t fewest_buffers = 32;
 
-uint32_t readiness_of(io_op op) noexcept {
-  switch (op) {
+uint32_t readiness_of(const io_request& r) noexcept {
+  switch (r.op) {
+    case io_op::poll: return r.flags;
     case io_op::write:
     case io_op::writev:
     case io_op::send:
@@ -29,8 +33,34 @@ uint32_t readiness_of(io_op op) noexcept {
 }
 
 // Whether the kernel may answer that it would block, instead of waiting.
-bool may_be_waited_for(io_op op) noexcept {
-  return op != io_op::poll && op != io_op::fsync && op != io_op::open && op != io_op::statx && op != io_op::shutdown;
+bool may_be_waited_for(const io_request& r) noexcept {
+  if (r.op == io_op::connect) return r.flags != io_connect_at_once;
+  return r.op != io_op::poll && r.op != io_op::fsync && r.op != io_op::open && r.op != io_op::statx &&
+         r.op != io_op::shutdown;
+}
+
+// Whether what it came to says nothing, so that it is begun again.
+bool is_to_begin_again(io_op op, int32_t result) noexcept {
+  return result == -EINTR || result == -ECANCELED || (result == -ECONNABORTED && op == io_op::accept);
+}
+
+io_request poll_of(const io_operation& op) noexcept {
+  return {.op = io_op::poll, .fd = op.request.fd, .flags = readiness_of(op.request)};
+}
+
+// Arms of several selects may wait for the same descriptor; they take what is there one by one.
+spin_lock& turn_for(int fd) noexcept {
+  static std::array<spin_lock, 64> turns;
+  return turns[static_cast<std::size_t>(fd) % turns.size()];
+}
+
+// For a read that has got its buffer.
+io_request receive_into(const io_buffer_operation& op) noexcept {
+  return {.op = io_op::receive,
+          .fd = op.request.fd,
+          .length = static_cast<uint32_t>(io_buffer::capacity),
+          .flags = op.request.flags,
+          .address = reinterpret_cast<uint64_t>(op.buffer)};
 }
 
 bool gives_descriptor(io_op op) noexcept { return op == io_op::accept || op == io_op::open; }
@@ -84,14 +114,18 @@ io_engine* io_engine::here(int& error) noexcept {
     error = EMFILE;
     return nullptr;
   }
-  auto* engine = new io_engine(p, *std::move(port), std::move(description));
-  p.sched.watch_for_host(engine->poll_fd());
+  auto engine = std::make_unique<io_engine>(p, *std::move(port), std::move(description));
+  if (!p.sched.watch_for_host(engine->poll_fd())) {
+    error = ENOMEM;
+    return nullptr;
+  }
   // release: pairs with the acquire loads of those who wake it or look whether it is busy.
-  p.io.store(engine, std::memory_order_release);
-  return engine;
+  p.io.store(engine.get(), std::memory_order_release);
+  return engine.release();
 }
 
 io_engine::~io_engine() {
+  for (std::byte* buffer : provided_) ::operator delete(buffer);
   while (unused_ != nullptr) {
     io_readiness* next = unused_->next;
     delete unused_;
@@ -103,7 +137,64 @@ void io_engine::start(io_operation& op) noexcept {
   op.home = this;
   op.under_way = true;
   count(1);
-  port_->start(op.request, reinterpret_cast<uint64_t>(&op));
+  begin(op);
+}
+
+// Begins it, or begins it again.
+void io_engine::begin(io_operation& op) noexcept {
+  const auto tag = reinterpret_cast<uint64_t>(&op);
+  if (op.request.op != io_op::receive_provided) [[likely]]
+    return port_->start(op.request, tag);
+  auto& reading = static_cast<io_buffer_operation&>(op);
+  if (reading.buffer != nullptr) return port_->start(receive_into(reading), tag);
+  if (!provided_.empty() || provide_buffers()) return port_->start(op.request, tag);
+  poll_for(op, tag | tag_retry);
+}
+
+void io_engine::begin_again(io_operation& op) noexcept {
+  begun_again_ = true;
+  begin(op);
+}
+
+void io_engine::poll_for(io_operation& op, uint64_t tag) noexcept { port_->start(poll_of(op), tag); }
+
+// Gives the port a few buffers to read into, and more each time that they were not enough. False: it has none.
+bool io_engine::provide_buffers() noexcept {
+  const std::size_t wanted = std::clamp<std::size_t>(2 * provided_.size(), fewest_buffers, os::io_port::most_buffers);
+  while (port_takes_buffers_ && provided_.size() < wanted) {
+    std::byte* buffer = stock_.take();
+    const auto index = static_cast<uint16_t>(provided_.size());
+    if (buffer == nullptr || !port_->provide(index, {buffer, io_buffer::capacity})) {
+      if (buffer != nullptr) stock_.give(buffer);
+      port_takes_buffers_ = false;
+    } else {
+      provided_.push_back(buffer);
+    }
+  }
+  return !provided_.empty();
+}
+
+// The operation gets the buffer that the port took for it, and the port another one.
+void io_engine::swap_buffer(io_buffer_operation& op, uint16_t index) noexcept {
+  op.buffer = std::exchange(provided_[index], stock_.take());
+  // Without memory the port has one buffer less from now on.
+  if (provided_[index] != nullptr) port_->provide(index, {provided_[index], io_buffer::capacity});
+}
+
+int32_t io_engine::do_plainly(io_operation& op, os::system& sys, buffer_stock& stock) noexcept {
+  if (op.request.op != io_op::receive_provided) return sys.do_now(op.request);
+  auto& reading = static_cast<io_buffer_operation&>(op);
+  reading.buffer = stock.take();
+  if (reading.buffer == nullptr) return -ENOMEM;
+  const int32_t result = sys.do_now(receive_into(reading));
+  if (result < 0) stock.give(std::exchange(reading.buffer, nullptr));
+  return result;
+}
+
+bool io_engine::is_under_way(const io_operation& op) noexcept {
+  if (op.home == nullptr) return false;
+  biased_guard guard(op.home->lock());
+  return op.under_way || op.ready != nullptr;
 }
 
 void io_engine::ask_to_cancel(io_operation& op) noexcept {
@@ -127,14 +218,14 @@ void io_engine::start_readiness(io_operation& op) noexcept {
   *r = {&op, nullptr, false};
   op.ready = r;
   count(1);
-  const io_request poll{.op = io_op::poll, .fd = op.request.fd, .flags = readiness_of(op.request.op)};
-  port_->start(poll, reinterpret_cast<uint64_t>(r) | tag_readiness);
+  poll_for(op, reinterpret_cast<uint64_t>(r) | tag_readiness);
 }
 
-void io_engine::leave_readiness(io_operation& op) noexcept {
-  if (op.ready == nullptr) return;
+bool io_engine::leave_readiness(io_operation& op) noexcept {
+  if (op.ready == nullptr) return false;
   op.ready->op = nullptr;
   cancel_readiness(*std::exchange(op.ready, nullptr));
+  return true;
 }
 
 void io_engine::cancel_readiness(io_readiness& r) noexcept {
@@ -167,27 +258,34 @@ void io_engine::hand_over_cancellations() noexcept {
   }
 }
 
-strand* io_engine::poll(uint32_t& woken) noexcept {
+strand* io_engine::poll(bool enter, uint32_t& woken) noexcept {
   woken = 0;
-  if (!is_busy()) return nullptr;
+  // Wakes that nobody waited for are taken too where a host would find the port's descriptor readable for ever.
+  if (!is_busy() && !hosted_) return nullptr;
   hand_over_cancellations();  // C1
-  port_->flush();             // C2
   strand* first = nullptr;
   strand** link = &first;
   std::array<os::io_completion, batch> done;
-  for (std::size_t taken = 0, n = batch; n == batch && taken < most_at_a_time; taken += n) {
-    n = port_->take(done);
-    if (n == 0) break;
-    biased_guard guard(lock_);
-    for (std::size_t i = 0; i < n; ++i) {
-      strand* s = complete(done[i]);
-      if (s == nullptr) continue;
-      s->next = nullptr;
-      *link = s;
-      link = &s->next;
-      ++woken;
+  std::size_t taken = 0;
+  do {
+    begun_again_ = false;
+    if (enter) port_->flush();  // C2
+    for (std::size_t n = batch; n == batch && taken < most_at_a_time; taken += n) {
+      n = port_->take(done);
+      if (n == 0) break;
+      biased_guard guard(lock_);
+      for (std::size_t i = 0; i < n; ++i) {
+        strand* s = complete(done[i]);
+        if (s == nullptr) continue;
+        s->next = nullptr;
+        *link = s;
+        link = &s->next;
+        ++woken;
+      }
     }
-  }
+    // A worker comes here again before it sleeps, or flushes as it goes to sleep; a host does neither.
+  } while (begun_again_ && hosted_ && taken < most_at_a_time);
+  if (begun_again_) proc_.sched.rearm_wake_fd();
   return first;
 }
 
@@ -196,51 +294,78 @@ strand* io_engine::complete(const os::io_completion& done) noexcept {
   const uint64_t kind = done.tag & tag_kinds;
   if (kind == tag_readiness) return complete(*reinterpret_cast<io_readiness*>(done.tag - tag_readiness), done.result);
   auto& op = *reinterpret_cast<io_operation*>(done.tag - kind);
-  if (kind == tag_retry && done.result >= 0) {
-    port_->start(op.request, reinterpret_cast<uint64_t>(&op));
+  int32_t result = done.result;
+  if (op.request.op == io_op::receive_provided) result = give_buffer_to(static_cast<io_buffer_operation&>(op), done);
+  if (kind == tag_retry && result >= 0) result = -EINTR;
+  if (!op.cancel_asked && is_to_begin_again(op.request.op, result)) {
+    begin_again(op);
     return nullptr;
   }
-  if (done.result == -EINTR && !op.cancel_asked) {
-    port_->start(op.request, reinterpret_cast<uint64_t>(&op));
+  if (!op.cancel_asked && result == -EAGAIN && kind == tag_operation && may_be_waited_for(op.request)) {
+    begun_again_ = true;
+    poll_for(op, reinterpret_cast<uint64_t>(&op) | tag_retry);
     return nullptr;
   }
-  if (done.result == -EAGAIN && kind == tag_operation && may_be_waited_for(op.request.op) && !op.cancel_asked) {
-    const io_request poll{.op = io_op::poll, .fd = op.request.fd, .flags = readiness_of(op.request.op)};
-    port_->start(poll, reinterpret_cast<uint64_t>(&op) | tag_retry);
-    return nullptr;
-  }
-  count(-1);
-  op.under_way = false;
-  if (op.cancel_queued) {
-    io_operation** at = &cancels_;
-    while (*at != &op) at = &(*at)->next_cancel;
-    *at = op.next_cancel;
-  }
-  op.result = op.cancel_asked && (done.result == -EINTR || done.result == -EAGAIN) ? -ECANCELED : done.result;
+  ended(op);
+  op.result = op.cancel_asked && (result == -EINTR || result == -EAGAIN) ? -ECANCELED : result;
   return reinterpret_cast<strand*>(end_wait(op, wait_result::done));
 }
 
+// What a completion comes to for a read without a buffer; -EINTR: begin it again, with the buffer that it has now.
+int32_t io_engine::give_buffer_to(io_buffer_operation& op, const os::io_completion& done) noexcept {
+  if (done.buffer >= 0) {
+    swap_buffer(op, static_cast<uint16_t>(done.buffer));
+    return done.result;
+  }
+  // Something is there, or was a moment ago, but the port had no buffer for it.
+  const bool ready = (done.tag & tag_kinds) == tag_retry && done.result >= 0;
+  if ((!ready && done.result != -ENOBUFS) || op.buffer != nullptr) return done.result;
+  if (done.result == -ENOBUFS) provide_buffers();
+  op.buffer = stock_.take();
+  return op.buffer != nullptr ? -EINTR : -ENOMEM;
+}
+
 strand* io_engine::complete(io_readiness& ready, int32_t result) noexcept {
-  if (ready.op != nullptr && result == -EINTR) {
-    const io_operation& op = *ready.op;
-    const io_request poll{.op = io_op::poll, .fd = op.request.fd, .flags = readiness_of(op.request.op)};
-    port_->start(poll, reinterpret_cast<uint64_t>(&ready) | tag_readiness);
+  io_operation* op = ready.op;
+  if (op == nullptr) {
+    ended(ready);
     return nullptr;
   }
+  spin_guard turn(turn_for(op->request.fd));
+  // Another arm may have taken what there was, and a select must not be won by nothing.
+  if (result >= 0) result = proc_.sched.seams().sys->do_now(poll_of(*op));
+  if (!op->cancel_asked && (result == -EAGAIN || is_to_begin_again(io_op::poll, result))) {
+    begun_again_ = true;
+    poll_for(*op, reinterpret_cast<uint64_t>(&ready) | tag_readiness);
+    return nullptr;
+  }
+  ended(ready);
+  if (!claim(*op)) return nullptr;
+  op->result = result < 0 ? result : do_now(*op);
+  return reinterpret_cast<strand*>(end_wait(*op, wait_result::done));
+}
+
+// The kernel is done with it. Lock held.
+void io_engine::ended(io_operation& op) noexcept {
+  count(-1);
+  op.under_way = false;
+  if (!op.cancel_queued) return;
+  io_operation** at = &cancels_;
+  while (*at != &op) at = &(*at)->next_cancel;
+  *at = op.next_cancel;
+  op.cancel_queued = false;
+}
+
+void io_engine::ended(io_readiness& ready) noexcept {
   count(-1);
   if (ready.cancel_queued) {
     io_readiness** at = &left_;
     while (*at != &ready) at = &(*at)->next;
     *at = ready.next;
   }
-  io_operation* op = ready.op;
+  if (ready.op != nullptr) ready.op->ready = nullptr;
   ready.next = unused_;
   unused_ = &ready;
-  if (op == nullptr) return nullptr;
-  op->ready = nullptr;
-  if (!claim(*op)) return nullptr;
-  op->result = result < 0 ? result : proc_.sched.seams().sys->do_now(op->request);
-  return reinterpret_cast<strand*>(end_wait(*op, wait_result::done));
 }
 
 void io_engine::close() noexcept {
@@ -255,17 +380,22 @@ void io_engine::close() noexcept {
     }
     port_->flush();
     const std::size_t n = port_->take(done);
-    for (std::size_t i = 0; i < n; ++i) {
-      const uint64_t kind = done[i].tag & tag_kinds;
-      if (kind == tag_operation && done[i].result >= 0) {
-        const auto& op = *reinterpret_cast<io_operation*>(done[i].tag);
-        if (gives_descriptor(op.request.op)) proc_.sched.seams().sys->close_fd(done[i].result);
-      }
-      if (kind == tag_readiness) delete reinterpret_cast<io_readiness*>(done[i].tag - tag_readiness);
-      count(-1);
+    {
+      biased_guard guard(lock_);
+      for (std::size_t i = 0; i < n; ++i) end_for_good(done[i]);
     }
     if (n == 0 && is_busy()) port_->wait(100'000'000);
   }
+}
+
+// At the end: nobody will go on. Lock held.
+void io_engine::end_for_good(const os::io_completion& done) noexcept {
+  const uint64_t kind = done.tag & tag_kinds;
+  if (kind == tag_readiness) return ended(*reinterpret_cast<io_readiness*>(done.tag - tag_readiness));
+  auto& op = *reinterpret_cast<io_operation*>(done.tag - kind);
+  if (kind == tag_operation && done.result >= 0 && gives_descriptor(op.request.op))
+    proc_.sched.seams().sys->close_fd(done.result);
+  ended(op);
 }
 
 namespace {
@@ -351,22 +481,41 @@ std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine
   return begin_io(op, on, *engine, leaf, where) ? switch_away() : leaf;
 }
 
-biased_lock* io_arm_lock(io_operation& op, descriptor* on) noexcept {
-  if (on != nullptr && !op.in_list) {
-    biased_guard guard(on->lock());
-    if (!on->add(op)) op.cancel_asked = true;
-  }
+void drop_io(io_operation& op, descriptor* on) noexcept {
+  if (on != nullptr) on->remove(op);
+  if (op.result >= 0 && gives_descriptor(op.request.op)) kernel().close_fd(op.result);
+}
+
+namespace {
+
+// From here on a close waits for the arm, so that its descriptor's number stays the same. False: closed already.
+bool arm_is_on(io_operation& op, descriptor& on) noexcept {
+  if (op.in_list) return true;
+  biased_guard guard(on.lock());
+  return on.add(op);
+}
+
+}  // namespace
+
+biased_lock* io_arm_lock(io_operation& op, descriptor& on) noexcept {
+  if (!arm_is_on(op, on)) op.cancel_asked = true;
   return op.home == nullptr ? nullptr : &op.home->lock();
 }
 
-bool io_arm_try(io_operation& op) noexcept {
-  int error = 0;
-  op.home = io_engine::here(error);
-  if (op.home == nullptr) {
-    op.result = -error;
+bool io_arm_try(io_operation& op, descriptor& on) noexcept {
+  if (!arm_is_on(op, on)) {
+    op.result = -EBADF;
     return true;
   }
-  op.result = this_context.proc->sched.seams().sys->do_now(op.request);
+  spin_guard turn(turn_for(op.request.fd));
+  if (this_context.proc == nullptr) {  // a try_select of a plain thread, which waits for nothing
+    buffer_stock none;
+    op.result = io_engine::do_plainly(op, kernel(), none);
+    return op.result != -EAGAIN;
+  }
+  int error = 0;
+  op.home = io_engine::here(error);
+  op.result = op.home != nullptr ? op.home->do_now(op) : -error;
   return op.result != -EAGAIN;
 }
 
@@ -380,8 +529,7 @@ bool io_arm_enqueue(io_operation& op) noexcept {
 }
 
 void io_arm_leave(io_operation& op) noexcept {
-  op.home->leave_readiness(op);
-  op.home->wake_driver();
+  if (op.home->leave_readiness(op)) op.home->wake_driver();
 }
 
 }  // namespace weft::detail

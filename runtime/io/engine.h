@@ -4,10 +4,13 @@
 //   I1 announce the engine's lock (P1 of [stop]). I2 lock; asked to stop: unlock, report it. I3 detach, begin the wait,
 //   hand the request to the port. I4 unlock; take the next strand.
 // By the processor's driver, at its turns and when it wakes:
-//   C1 under the lock, hand the cancellations that were asked for to the port. C2 flush the port and take completions.
-//   C3 under the lock, for each: take it off the list of cancellations; end the wait. C4 make the strands ready.
-// By a stopper, holding the lock (S4 of [stop]): put the operation on the list of cancellations, and wake the driver.
-//   The wait goes on until the kernel says that it is done (C3): until then it may write to the operation's buffer.
+//   C1 under the lock, hand the cancellations that were asked for to the port. C2 flush the port, if it is to, and take
+//   completions. C3 under the lock, for each: take it off the list of cancellations; end the wait. C4 make the strands
+// ready. By a stopper, holding the lock (S4 of [stop]): put the operation on the list of cancellations, and wake the
+//   driver. The wait goes on until the kernel says that it is done (C3): until then it may write to the operation's
+// buffer. C3 begins an operation again that was interrupted, or has to wait for readiness first, unless it was asked to
+// end: its cancellation may be behind it already. One that ends as cancelled although nobody asked is begun again too:
+// the thread that had begun it has ended, which only a host's can.
 // The operation, which lies on the waiting strand's stack, is touched by nobody after C3.
 #pragma once
 
@@ -16,13 +19,16 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <weft/detail/biased_lock.h>
 #include <weft/detail/io_operation.h>
 
+#include "io/buffers.h"
 #include "os/io_port.h"
 #include "sched/poller.h"
 #include "sched/processor.h"
+#include "sched/scheduler.h"
 
 namespace weft::detail {
 
@@ -40,10 +46,10 @@ class io_engine final : public poller {
   static io_engine* here(int& error) noexcept;
 
   io_engine(processor& p, std::unique_ptr<os::io_port> port, std::string description) noexcept
-      : proc_(p), port_(std::move(port)), description_(std::move(description)) {}
+      : proc_(p), hosted_(p.sched.how() == drive::host), port_(std::move(port)), description_(std::move(description)) {}
   ~io_engine() override;
 
-  strand* poll(uint32_t& count) noexcept override;
+  strand* poll(bool enter, uint32_t& count) noexcept override;
   void sleep(int64_t timeout_ns) noexcept override { port_->wait(timeout_ns); }
   void wake() noexcept override { port_->wake(); }
   bool is_busy() const noexcept override {
@@ -57,15 +63,26 @@ class io_engine final : public poller {
 
   biased_lock& lock() noexcept { return lock_; }
 
+  /// Buffers that nobody has. By the driver.
+  buffer_stock& stock() noexcept { return stock_; }
+
+  /// Does it by a plain call that does not wait.
+  int32_t do_now(io_operation& op) noexcept { return do_plainly(op, *proc_.sched.seams().sys, stock_); }
+  static int32_t do_plainly(io_operation& op, os::system& sys, buffer_stock& stock) noexcept;
+
   /// I3. Lock held, by the driver.
   void start(io_operation& op) noexcept;
+
+  /// Whether the kernel has it. For a check: the answer may be old.
+  static bool is_under_way(const io_operation& op) noexcept;
 
   /// Of an operation, or an arm, that is under way. Lock held, by any thread; the caller wakes the driver afterwards.
   void ask_to_cancel(io_operation& op) noexcept;
 
   /// The same for an arm. Lock held.
   void start_readiness(io_operation& op) noexcept;
-  void leave_readiness(io_operation& op) noexcept;
+  /// True: the driver is to be woken.
+  bool leave_readiness(io_operation& op) noexcept;
   void cancel_readiness(io_readiness& r) noexcept;
 
   /// Wakes the driver unless the caller is it.
@@ -78,9 +95,18 @@ class io_engine final : public poller {
   static constexpr uint64_t tag_retry = 2;  // a poll for an operation that the kernel will not wait for
   static constexpr uint64_t tag_kinds = 3;
 
+  void begin(io_operation& op) noexcept;
+  bool provide_buffers() noexcept;
+  void swap_buffer(io_buffer_operation& op, uint16_t index) noexcept;
+  int32_t give_buffer_to(io_buffer_operation& op, const os::io_completion& done) noexcept;
   void hand_over_cancellations() noexcept;
   strand* complete(const os::io_completion& done) noexcept;
   strand* complete(io_readiness& ready, int32_t result) noexcept;
+  void begin_again(io_operation& op) noexcept;
+  void poll_for(io_operation& op, uint64_t tag) noexcept;
+  void ended(io_operation& op) noexcept;
+  void ended(io_readiness& ready) noexcept;
+  void end_for_good(const os::io_completion& done) noexcept;
   void count(int change) noexcept {
     // relaxed: the driver alone writes it.
     under_way_.store(under_way_.load(std::memory_order_relaxed) + static_cast<uint32_t>(change),
@@ -88,8 +114,13 @@ class io_engine final : public poller {
   }
 
   processor& proc_;
+  const bool hosted_;         // the host sleeps, and looks at the port's descriptor
+  bool begun_again_ = false;  // something was, since the last flush; by the driver
   const std::unique_ptr<os::io_port> port_;
   const std::string description_;
+  buffer_stock stock_;
+  std::vector<std::byte*> provided_;  // what the port may read into, by its number there
+  bool port_takes_buffers_ = true;    // or takes more of them, as far as we know
   biased_lock lock_;
   // Guarded by lock_.
   io_operation* cancels_ = nullptr;

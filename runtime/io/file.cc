@@ -28,15 +28,21 @@ class [[nodiscard]] path_awaiter {
   path_awaiter(const io_request& request, std::source_location where) noexcept : op_(request, true), where_(where) {}
   path_awaiter(const path_awaiter&) = delete;
   path_awaiter& operator=(const path_awaiter&) = delete;
-  ~path_awaiter() = default;
+  ~path_awaiter() {
+    if (!taken_) drop_io(op_, nullptr);
+  }
   static bool await_ready() noexcept { return false; }
   transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
     return transfer_to(park_io(op_, nullptr, leaf, where_));
   }
-  int32_t await_resume() const noexcept { return op_.result; }
+  int32_t await_resume() noexcept {
+    taken_ = true;
+    return op_.result;
+  }
 
  private:
   io_operation op_;
+  bool taken_ = false;
   std::source_location where_;
 };
 

@@ -1,11 +1,14 @@
 // See socket.h.
 #include "io/socket.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <string>
 
 #include <weft/detail/io_awaiter.h>
+#include <weft/time.h>
 
 #include "io/io_error.h"
 #include "os/address.h"
@@ -14,9 +17,9 @@ namespace weft::detail {
 
 namespace {
 
-absl::Status finish_connect(const descriptor& on, int32_t result) {
-  return result < 0 ? io_error("connect to", "", on.is_open() ? result : -EBADF) : absl::OkStatus();
-}
+constexpr std::chrono::milliseconds most_pause{50};
+
+int32_t finish_connect(const descriptor&, int32_t result) { return result; }
 
 }  // namespace
 
@@ -38,17 +41,21 @@ task<absl::StatusOr<descriptor>> connect_socket(socket_address peer) {
   const int fd = kernel().open_socket(os::family_number(peer.bytes()), os::stream_socket, 0);
   if (fd < 0) co_return io_error("make a socket for", peer.to_string(), fd);
   descriptor socket(fd);
+  const bool local = os::family_of(peer.bytes()) == os::address_family::local;
   const io_request request{.op = io_op::connect,
                            .fd = fd,
                            .length = static_cast<uint32_t>(peer.bytes().size()),
+                           .flags = local ? io_connect_at_once : 0,
                            .address = reinterpret_cast<uint64_t>(peer.bytes().data())};
-  io_awaiter<absl::Status, &finish_connect> connecting(socket, request, std::source_location::current());
-  const absl::Status connected = co_await connecting;
-  if (!connected.ok()) {
-    const std::string reason(connected.message());
-    co_return absl::Status(connected.code(), "connect to " + peer.to_string() + reason.substr(reason.find(':')));
+  for (std::chrono::milliseconds pause{1};; pause = std::min(2 * pause, most_pause)) {
+    io_awaiter<int32_t, &finish_connect> connecting(socket, request, std::source_location::current());
+    const int32_t result = co_await connecting;
+    if (result >= 0) co_return socket;
+    if (result != -EAGAIN) co_return io_error("connect to", peer.to_string(), result);
+    // A local listener's queue is full, and nothing tells when it is no more.
+    const bool slept = co_await sleep_for(pause);
+    if (!slept) co_return io_error("connect to", peer.to_string(), -ECANCELED);
   }
-  co_return socket;
 }
 
 socket_address socket_name(const descriptor& socket, bool peer) noexcept {

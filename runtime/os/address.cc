@@ -116,6 +116,15 @@ void write_message(std::span<std::byte> header, std::span<std::byte> vector, std
   write_as(m, header);
 }
 
+void write_message(message_header& header, std::span<const std::span<const std::byte>> parts) noexcept {
+  // Spans lie in memory as iovecs do: a pointer and a size. A send does not write, though the interface is not const.
+  static_assert(sizeof(std::span<const std::byte>) == sizeof(iovec));
+  msghdr m{};
+  m.msg_iov = reinterpret_cast<iovec*>(const_cast<std::span<const std::byte>*>(parts.data()));
+  m.msg_iovlen = parts.size();
+  write_as(m, header);
+}
+
 message_figures read_message(std::span<const std::byte> header) noexcept {
   const auto m = read_as<msghdr>(header);
   return {m.msg_namelen, (m.msg_flags & MSG_TRUNC) != 0};

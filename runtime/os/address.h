@@ -1,6 +1,7 @@
 // Socket addresses as text, and the numbers that sockets are asked for with.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -30,6 +31,12 @@ std::string address_text(std::span<const std::byte> address);
 /// Writes a msghdr and its iovec for one datagram; `address` may be empty.
 void write_message(std::span<std::byte> header, std::span<std::byte> vector, std::span<std::byte> data,
                    std::span<std::byte> address) noexcept;
+
+/// Room for a msghdr.
+using message_header = std::array<std::byte, 64>;
+
+/// Writes a msghdr for parts that are sent one after the other; they must stay where they are.
+void write_message(message_header& header, std::span<const std::span<const std::byte>> parts) noexcept;
 
 struct message_figures {
   std::size_t address_bytes;

@@ -9,12 +9,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <deque>
 #include <unordered_map>
 #include <vector>
@@ -49,15 +49,16 @@ class epoll_port final : public io_port {
  public:
   explicit epoll_port(system& sys) noexcept : sys_(sys) {}
   ~epoll_port() override {
-    for (const int fd : {set_, wake_fd_})
-      if (fd >= 0) ::close(fd);
+    if (set_ >= 0) ::close(set_);
+    if (wake_fd_ >= 0) sys_.close_fd(wake_fd_);
   }
 
   absl::Status open() noexcept {
     set_ = ::epoll_create1(EPOLL_CLOEXEC);
     if (set_ < 0) return absl::ResourceExhaustedError(absl::ErrnoToStatus(errno, "epoll_create1").message());
-    wake_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (wake_fd_ < 0) return absl::ResourceExhaustedError(absl::ErrnoToStatus(errno, "eventfd").message());
+    absl::StatusOr<int> wake = sys_.create_event_fd();
+    if (!wake.ok()) return wake.status();
+    wake_fd_ = *wake;
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.fd = wake_fd_;
@@ -102,8 +103,9 @@ class epoll_port final : public io_port {
   }
 
   void wake() noexcept override {
-    const uint64_t one = 1;
-    static_cast<void>(!::write(wake_fd_, &one, sizeof one));  // full means awake
+    sys_.signal_event_fd(wake_fd_);
+    // relaxed: for look(), which finds the descriptor readable then.
+    woken_.store(true, std::memory_order_relaxed);
   }
 
   int poll_fd() const noexcept override { return set_; }
@@ -132,7 +134,8 @@ class epoll_port final : public io_port {
     for (std::size_t i = 0; i < fresh_.size(); ++i) {
       const pending p = fresh_[i];
       const int32_t result = sys_.do_now(p.request);
-      if (result != -EAGAIN || p.request.fd < 0)
+      if (result != -EAGAIN || p.request.fd < 0 ||
+          (p.request.op == io_op::connect && p.request.flags == detail::io_connect_at_once))
         done_.push_back({p.tag, result});
       else
         stand(p);
@@ -153,8 +156,9 @@ class epoll_port final : public io_port {
   void arm(int fd) noexcept {
     place& at = places_[static_cast<std::size_t>(fd)];
     epoll_event event{};
-    event.events = EPOLLONESHOT | EPOLLRDHUP;
-    if (!at.lists[in].empty()) event.events |= EPOLLIN;
+    event.events = EPOLLONESHOT;
+    // For a writer a peer that has closed its end is no news, and would be told again and again.
+    if (!at.lists[in].empty()) event.events |= EPOLLIN | EPOLLRDHUP;
     if (!at.lists[out].empty()) event.events |= EPOLLOUT;
     event.data.fd = fd;
     int refused = ::epoll_ctl(set_, at.known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0 ? errno : 0;
@@ -172,7 +176,8 @@ class epoll_port final : public io_port {
   }
 
   void look(int64_t timeout_ns) noexcept {
-    if (timeout_ns == 0 && where_.empty()) return;
+    // relaxed: a late look is made up for by the next one.
+    if (timeout_ns == 0 && where_.empty() && !woken_.exchange(false, std::memory_order_relaxed)) return;
     std::array<epoll_event, 128> events;
     const timespec limit{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
     int count = ::epoll_pwait2(set_, events.data(), static_cast<int>(events.size()), timeout_ns < 0 ? nullptr : &limit,
@@ -185,8 +190,7 @@ class epoll_port final : public io_port {
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       if (event.data.fd == wake_fd_) {
-        uint64_t signals = 0;
-        static_cast<void>(!::read(wake_fd_, &signals, sizeof signals));
+        sys_.drain_event_fd(wake_fd_);
       } else {
         serve(event.data.fd, event.events);
       }
@@ -214,6 +218,7 @@ class epoll_port final : public io_port {
   system& sys_;
   int set_ = -1;
   int wake_fd_ = -1;
+  std::atomic<bool> woken_{false};
   std::vector<pending> fresh_;                    // not tried yet
   std::deque<io_completion> done_;                // not taken yet
   std::vector<place> places_;                     // by descriptor

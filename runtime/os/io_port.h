@@ -19,7 +19,8 @@ namespace weft::os {
 
 struct io_completion {
   uint64_t tag;
-  int32_t result;  ///< what the system call would have returned, or -errno
+  int32_t result;       ///< what the system call would have returned, or -errno
+  int32_t buffer = -1;  ///< io_op::receive_provided: which one was taken; -1: none
 };
 
 class io_port {
@@ -49,6 +50,14 @@ class io_port {
   /// Begins what was taken, and blocks until there are completions, or wake() was called, or the time is over
   /// (negative: no limit).
   virtual void wait(int64_t timeout_ns) noexcept = 0;
+
+  /// Gives a buffer, or gives it again, for io_op::receive_provided, which takes any of those that it was given. False:
+  /// the port has no such requests. Without a buffer left they fail with -ENOBUFS. `index`: below most_buffers.
+  virtual bool provide(uint16_t /*index*/, std::span<std::byte> /*buffer*/) noexcept { return false; }
+  static constexpr uint16_t most_buffers = 256;
+
+  /// How often completions found no place and waited in the kernel. Any thread.
+  [[nodiscard]] virtual uint64_t overflows() const noexcept { return 0; }
 
   /// Ends a wait(), or the next one at once. Any thread.
   virtual void wake() noexcept = 0;

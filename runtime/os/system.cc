@@ -251,11 +251,11 @@ absl::StatusOr<int> system::create_wait_set(std::span<const int> fds) noexcept {
   return set;
 }
 
-void system::add_to_wait_set(int set, int fd) noexcept {
+bool system::add_to_wait_set(int set, int fd) noexcept {
   const errno_keeper keep;
   ::epoll_event event{};
   event.events = EPOLLIN;
-  static_cast<void>(::epoll_ctl(set, EPOLL_CTL_ADD, fd, &event));
+  return ::epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
 void system::wait_readable(int fd, int64_t timeout_ns) noexcept {

@@ -96,8 +96,8 @@ class system {
   /// Makes a descriptor that is readable while any of `fds` is. Error: RESOURCE_EXHAUSTED.
   [[nodiscard]] virtual absl::StatusOr<int> create_wait_set(std::span<const int> fds) noexcept;
 
-  /// Makes a set also readable while `fd` is. A refusal is ignored: the set's owner then finds out later.
-  virtual void add_to_wait_set(int set, int fd) noexcept;
+  /// Makes a set also readable while `fd` is. False: the kernel refuses.
+  [[nodiscard]] virtual bool add_to_wait_set(int set, int fd) noexcept;
 
   /// Blocks until `fd` is readable or `timeout_ns` has passed (negative: no limit); spurious returns are allowed.
   virtual void wait_readable(int fd, int64_t timeout_ns) noexcept;

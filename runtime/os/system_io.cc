@@ -84,6 +84,7 @@ int32_t system::do_now(const io_request& r) noexcept {
       });
     case io_op::receive:
       return outcome([&] { return ::recv(r.fd, at<void>(r.address), r.length, flags | MSG_DONTWAIT); });
+    case io_op::receive_provided: return -EINVAL;  // a port's affair
     case io_op::send: return outcome([&] { return ::send(r.fd, at<void>(r.address), r.length, flags | MSG_DONTWAIT); });
     case io_op::recvmsg: return outcome([&] { return ::recvmsg(r.fd, at<msghdr>(r.address), flags | MSG_DONTWAIT); });
     case io_op::sendmsg: return outcome([&] { return ::sendmsg(r.fd, at<msghdr>(r.address), flags | MSG_DONTWAIT); });

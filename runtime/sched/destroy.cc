@@ -25,6 +25,8 @@ void leave_queues(strand* s) noexcept {
   if (s->waiting.load(std::memory_order_acquire) == nullptr) return;
   // acquire: as above.
   if (s->wait_lock.load(std::memory_order_acquire) != nullptr) {
+    // relaxed: workers are stopped, so nothing shields it any more.
+    s->stop.fetch_and(static_cast<uint8_t>(~stop_shielded), std::memory_order_relaxed);
     stop_strand(s);  // makes it ready too, which nobody acts on
   } else {
     // It waits for another task's end; that one is destroyed as well.

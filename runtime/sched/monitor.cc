@@ -67,7 +67,9 @@ void scheduler::monitor_main() noexcept {
     monitor_asleep_.store(0, std::memory_order_relaxed);
     const int64_t now = now_ns();
     touch_clock(now);
-    const int64_t longest = idle_workers() != 0 ? longest_tick_beside_sleepers_ns : longest_tick_ns;
+    // A single worker has nobody beside it who could take what waits.
+    const bool sleepers = workers_.size() > 1 && idle_workers() != 0;
+    const int64_t longest = sleepers ? longest_tick_beside_sleepers_ns : longest_tick_ns;
     const bool goes_on = epochs_.monitor_turn(now);
     tick = monitor_tick(now) || goes_on ? shortest_tick_ns : std::min(tick * 2, longest);
     if (opts_.schedtrace.count() > 0 && now - last_trace >= opts_.schedtrace.count() * 1'000'000) {
@@ -114,8 +116,7 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
         last.over_long = true;
         if (idle_workers() == 0 && processors_.size() > 1) {
           move_to_global_queue(*p, next == last.run_next ? next : nullptr, global_);
-          std_atomics::fence_seq_cst();  // K2 of one who drives no processor
-          wake_one();                    // a worker may have gone to sleep meanwhile
+          wake_one();  // a worker may have gone to sleep meanwhile
         }
       }
       // It computes: what waits behind it should move.
@@ -141,7 +142,7 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
     if (next != nullptr && running != nullptr && idle_workers() != 0) happened = true;
   }
   if (work_waits) {
-    std_atomics::fence_seq_cst();  // K2, as above: what end_gathering() let others take
+    std_atomics::fence_seq_cst();  // K2: what end_gathering() let others take
     if (idle_workers() != 0) {
       happened = true;
       wake_one();

@@ -20,11 +20,13 @@ class poller {
   poller(const poller&) = delete;
   poller& operator=(const poller&) = delete;
 
-  /// Begins what was asked for, and takes what has completed: the strands that go on, chained through `next`. Never
-  /// blocks. By the processor's driver.
-  virtual strand* poll(uint32_t& count) noexcept = 0;
+  /// Takes what has completed: the strands that go on, chained through `next`. By `enter` it begins what was asked for
+  /// and asks the kernel first; else it makes no system call, and the caller sleeps here or polls again before long.
+  /// Never blocks. By the processor's driver.
+  virtual strand* poll(bool enter, uint32_t& count) noexcept = 0;
 
-  /// Blocks until something has completed, wake() was called, or the time is over (negative: no limit). By the driver.
+  /// Begins what was asked for, and blocks until something has completed, wake() was called, or the time is over
+  /// (negative: no limit). By the driver.
   virtual void sleep(int64_t timeout_ns) noexcept = 0;
 
   /// Ends a sleep. Any thread.

@@ -225,7 +225,6 @@ void scheduler::ready_all(strand* first, uint32_t count) noexcept {
     return;
   }
   global_.push_list(first);
-  std_atomics::fence_seq_cst();  // K2 of one who drives no processor
   wake_one();
 }
 
@@ -253,8 +252,8 @@ void scheduler::rearm_wake_fd() noexcept {
     seams_.sys->signal_event_fd(event_fd_);
 }
 
-void scheduler::watch_for_host(int fd) noexcept {
-  if (wake_fd_ >= 0) seams_.sys->add_to_wait_set(wake_fd_, fd);
+bool scheduler::watch_for_host(int fd) noexcept {
+  return wake_fd_ < 0 || seams_.sys->add_to_wait_set(wake_fd_, fd);
 }
 
 void scheduler::wait_for_work() noexcept {
@@ -282,7 +281,11 @@ void scheduler::wake_one_for(processor& p) noexcept {
 }
 
 void scheduler::wake_one() noexcept {
-  std_atomics::light_barrier();
+  const processor* here = this_context.proc;
+  if (here != nullptr && &here->sched == this) [[likely]]
+    std_atomics::light_barrier();  // K2
+  else
+    std_atomics::fence_seq_cst();  // K2
   worker* w = nullptr;
   // relaxed: K3; ordered after K1 by the light barrier.
   while (idle_count_.load(std::memory_order_relaxed) != 0) {
@@ -439,10 +442,7 @@ bool scheduler::stop_workers(int64_t patience_ns) noexcept {
     }
     w->thread.join();
   }
-  if (how_ != drive::threads)
-    for (auto& p : processors_)
-      // relaxed: the caller is the only driver left.
-      if (poller* io = p->io.load(std::memory_order_relaxed)) io->close();
+  if (how_ != drive::threads) close_pollers();
   if (!blocking_.close(give_up == INT64_MAX ? INT64_MAX : std::max<int64_t>(give_up - now_ns(), 0))) return false;
   stop_monitor();
   return true;

@@ -109,8 +109,8 @@ class scheduler {
   /// Blocks the calling thread until drive_some() has work again. For drive::host and drive::test.
   void wait_for_work() noexcept;
 
-  /// The host's descriptor is readable when this one is, too. Nothing where there is no host.
-  void watch_for_host(int fd) noexcept;
+  /// The host's descriptor is readable when this one is, too. Nothing where there is no host. False: refused.
+  [[nodiscard]] bool watch_for_host(int fd) noexcept;
 
   int wake_fd() const noexcept { return wake_fd_; }
   void rearm_wake_fd() noexcept;
@@ -282,7 +282,8 @@ class scheduler {
   static void clock_changed(void* s) noexcept;
 
   void worker_main(worker& w) noexcept;
-  bool find_local(processor& p, work& out) noexcept;
+  bool find_local(processor& p, work& out, bool enter_kernel = true) noexcept;
+  bool is_alone(const worker& w) const noexcept;
   bool search(worker& w, work& out) noexcept;
   void give_token(worker& w) noexcept;
   bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
@@ -300,7 +301,8 @@ class scheduler {
   void ready_due(processor& p, strand* first, uint32_t count, int64_t now) noexcept;
   WEFT_RARE void help_with_due(processor& p) noexcept;
   int64_t timers_wanted_ns(const processor& p) noexcept;
-  bool take_io(processor& p, work& out) noexcept;
+  bool take_io(processor& p, work& out, bool enter_kernel = true) noexcept;
+  void close_pollers() noexcept;
   bool sleep_of(worker& w, int64_t timeout_ns) noexcept;
   void run(processor& p, const work& w) noexcept;
   void run_strand(processor& p, strand* s) noexcept;

@@ -55,10 +55,10 @@ void scheduler::worker_main(worker& w) noexcept {
       retreat(p);
     if (epochs_.is_due(p)) [[unlikely]]
       epochs_.pass(p);
-    const bool has_work = find_local(p, found) || fire_wanted(p, found);
+    const bool has_work = find_local(p, found, !is_alone(w)) || fire_wanted(p, found);
     // A token that came with the wake-up goes on to the next one, since this worker has what it needs.
     if (has_work && w.searching) give_token(w);
-    if (has_work || search(w, found)) {
+    if (has_work || (!is_alone(w) && search(w, found))) {
       run(p, found);
       found = work{};
     } else if (!does_background_work(w)) {
@@ -82,6 +82,23 @@ bool scheduler::does_background_work(worker& w) noexcept {
     searching_.fetch_sub(1, std::memory_order_seq_cst);
   }
   return epochs_.background_step(epoch_work::idle);
+}
+
+// What the workers do where there are some.
+void scheduler::close_pollers() noexcept {
+  for (auto& p : processors_) {
+    driving d(*p);
+    // relaxed: the caller is the last driver.
+    if (poller* io = p->io.load(std::memory_order_relaxed)) io->close();
+  }
+}
+
+// Whether nobody else runs anything, while operations are under way. Then a worker that has nothing to run goes to sleep
+// right away, and what it asked of the kernel is begun as it does: one system call, not two.
+bool scheduler::is_alone(const worker& w) const noexcept {
+  // relaxed: its own.
+  const poller* io = w.proc.io.load(std::memory_order_relaxed);
+  return io != nullptr && io->is_busy() && !w.searching && idle_workers() + 1 >= processors_.size();
 }
 
 std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
@@ -127,7 +144,7 @@ WEFT_INLINE void take_over_frame_counts(processor& p) noexcept {
   c.promises_made = 0;
 }
 
-bool scheduler::find_local(processor& p, work& out) noexcept {
+bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept {
   const scheduling_options& rules = opts_.scheduling;
   take_over_frame_counts(p);
   if (p.slice <= 0) {
@@ -172,7 +189,7 @@ bool scheduler::find_local(processor& p, work& out) noexcept {
       return true;
     }
   }
-  if (take_io(p, out)) return true;
+  if (take_io(p, out, enter_kernel)) return true;
   // relaxed: as above.
   if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
     uint32_t count = 0;
@@ -472,13 +489,13 @@ bool scheduler::sleep_of(worker& w, int64_t timeout_ns) noexcept {
   return true;
 }
 
-// Begins what was asked of the processor's poller, and takes what has completed.
-bool scheduler::take_io(processor& p, work& out) noexcept {
+// Takes what the processor's poller has completed; see poller::poll().
+bool scheduler::take_io(processor& p, work& out, bool enter_kernel) noexcept {
   // relaxed: its own.
   poller* io = p.io.load(std::memory_order_relaxed);
   if (io == nullptr) return false;
   uint32_t count = 0;
-  strand* first = io->poll(count);
+  strand* first = io->poll(enter_kernel, count);
   if (first == nullptr) return false;
   out.ready = first;
   ready_all(first->next, count - 1);

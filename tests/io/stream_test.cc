@@ -95,6 +95,39 @@ TEST_P(StreamTest, ALargeWriteArrivesWholeWhileTheReaderIsSlow) {
   });
 }
 
+TEST_P(StreamTest, SeveralBuffersArriveInOrderAndWhole) {
+  run([]() -> task<> {
+    auto both = unix_stream::pair();
+    auto& [a, b] = *both;
+    // More buffers than one call takes, empty ones among them, and more bytes than the socket holds.
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < 50; ++i)
+      texts.emplace_back(i % 7 == 0 ? 0 : i * 997, static_cast<char>('0' + static_cast<char>(i)));
+    std::string all;
+    std::vector<const_buffer> buffers;
+    for (const std::string& text : texts) {
+      all += text;
+      buffers.push_back(bytes_of(text));
+    }
+    join_handle<std::string> reading = spawn(
+        [](unix_stream& from, std::size_t bytes) -> task<std::string> {
+          std::string got(bytes, 0);
+          const absl::Status read = co_await from.read_exactly(std::as_writable_bytes(std::span(got)));
+          EXPECT_TRUE(read.ok()) << read;
+          co_return got;
+        },
+        std::ref(b), all.size());
+    const absl::Status written = co_await a.write_all(buffers);
+    EXPECT_TRUE(written.ok()) << written;
+    const std::string got = co_await reading;
+    EXPECT_TRUE(got == all);
+    const std::array none{const_buffer(), const_buffer()};
+    EXPECT_TRUE((co_await a.write_all(none)).ok());
+    b.close();
+    EXPECT_FALSE((co_await a.write_all(std::span(buffers).subspan(1, 2))).ok());
+  });
+}
+
 TEST_P(StreamTest, HalfCloseEndsOneDirectionOnly) {
   run([]() -> task<> {
     auto both = unix_stream::pair();

@@ -20,7 +20,8 @@ class [[nodiscard]] io_awaiter {
   io_awaiter(const io_awaiter&) = delete;
   io_awaiter& operator=(const io_awaiter&) = delete;
   ~io_awaiter() {
-    if (op_.in_list) on_.remove(op_);
+    if (op_.in_list) [[unlikely]]
+      drop_io(op_, &on_);
   }
 
   static bool await_ready() noexcept { return false; }
@@ -29,13 +30,13 @@ class [[nodiscard]] io_awaiter {
   }
   Result await_resume() {
     int32_t result = op_.result;
-    if (on_.remove(op_) && result < 0) result = closed_result;
+    if (on_.remove(op_) && result < 0) result = io_closed_result;
     return Finish(on_, result);
   }
 
   // As an arm of a select: waits until the descriptor is ready, and does it by a plain call then.
-  biased_lock* arm_lock() noexcept { return io_arm_lock(op_, &on_); }
-  bool arm_try() noexcept { return io_arm_try(op_); }
+  biased_lock* arm_lock() noexcept { return io_arm_lock(op_, on_); }
+  bool arm_try() noexcept { return io_arm_try(op_, on_); }
   static bool arm_poll(uintptr_t&) noexcept { return false; }
   bool arm_enqueue() noexcept { return io_arm_enqueue(op_); }
   void arm_leave(waiter_chain&) noexcept { io_arm_leave(op_); }
@@ -43,8 +44,6 @@ class [[nodiscard]] io_awaiter {
   std::source_location arm_where() const noexcept { return where_; }
 
  private:
-  static constexpr int32_t closed_result = -9;  // -EBADF
-
   io_operation op_;
   descriptor& on_;
   std::source_location where_;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <cstdint>
 #include <source_location>
 
@@ -28,7 +29,7 @@ struct io_operation : waiter, blocking_job {
 
   const io_request request;
   const bool of_file;  ///< of a regular file or a path: it may take the disk's time, and no poll says when it would not
-  int32_t result = 0;  ///< what the system call would have returned, or -errno; -ECANCELED: asked to stop
+  int32_t result = -125;   ///< what the system call would have returned, or -errno; -ECANCELED (125): asked to stop
   bool under_way = false;  ///< the kernel has it
   bool cancel_asked = false;
   bool cancel_queued = false;
@@ -39,14 +40,25 @@ struct io_operation : waiter, blocking_job {
   io_operation *on_next, *on_prev;  ///< the operations on the same descriptor
 };
 
+/// A read without a buffer: it gets one when something has come.
+struct io_buffer_operation : io_operation {
+  using io_operation::io_operation;
+  std::byte* buffer = nullptr;
+};
+
+inline constexpr int32_t io_closed_result = -9;  ///< -EBADF: what operations come to once their descriptor is closed
+
 /// Parks the running strand until the operation has completed; goes on at once if it cannot even be asked for. `on` is
 /// null for an operation on a path.
 std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine_handle<> leaf,
                                 std::source_location where) noexcept;
 
+/// The awaiter is destroyed with its task: nobody takes what the operation came to.
+WEFT_RARE void drop_io(io_operation& op, descriptor* on) noexcept;
+
 /// As an arm of a select (see select_core.h): waits until the descriptor is ready, and does it by a plain call then.
-biased_lock* io_arm_lock(io_operation& op, descriptor* on) noexcept;
-bool io_arm_try(io_operation& op) noexcept;
+biased_lock* io_arm_lock(io_operation& op, descriptor& on) noexcept;
+bool io_arm_try(io_operation& op, descriptor& on) noexcept;
 bool io_arm_enqueue(io_operation& op) noexcept;
 void io_arm_leave(io_operation& op) noexcept;
 

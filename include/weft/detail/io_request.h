@@ -12,10 +12,11 @@ enum class io_op : uint8_t {
   writev,    ///< the same
   receive,   ///< address, length, flags: MSG_*
   send,      ///< the same
+  receive_provided,  ///< flags: MSG_*; into one of the buffers that the port was given
   recvmsg,   ///< address of a msghdr, flags: MSG_*
   sendmsg,   ///< the same
   accept,    ///< flags: SOCK_*; address and address2 of a sockaddr and its length, or null; gives a descriptor
-  connect,   ///< address and length of a sockaddr
+  connect,   ///< address and length of a sockaddr; flags: io_connect_at_once
   poll,      ///< flags: POLL*; gives the events that came
   fsync,     ///< flags: 1 data only
   open,      ///< address of the path, flags: O_*, length: mode, fd: directory; gives a descriptor
@@ -26,6 +27,10 @@ enum class io_op : uint8_t {
 /// What io_op::poll waits for: POLLIN and POLLOUT.
 inline constexpr uint32_t io_readable = 0x1;
 inline constexpr uint32_t io_writable = 0x4;
+
+/// io_op::connect never waits: -EAGAIN is what it came to. For local sockets, whose connects are done at once or find
+/// the listener's queue full, which no poll tells.
+inline constexpr uint32_t io_connect_at_once = 1;
 
 struct io_request {
   io_op op;

@@ -1,0 +1,3 @@
+module weft/bench/peers/echo_go
+
+go 1.26

@@ -190,6 +190,7 @@ bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept 
     }
   }
   if (take_io(p, out, enter_kernel)) return true;
+  p.alone_since_ns = 0;  // it has done all of them
   // relaxed: as above.
   if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
     uint32_t count = 0;

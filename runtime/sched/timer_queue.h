@@ -101,9 +101,9 @@ class timer_queue {
       return remove_from(slot, node);
     }
     if (heap_.holds(node)) return heap_.remove(node);
-    const auto place = std::lower_bound(due_.begin() + static_cast<std::ptrdiff_t>(next_due_), due_.end(),
+    const auto found = std::lower_bound(due_.begin() + static_cast<std::ptrdiff_t>(next_due_), due_.end(),
                                         entry{node.deadline_ns, &node});
-    take_due(static_cast<std::size_t>(place - due_.begin()), node);
+    take_due(static_cast<std::size_t>(found - due_.begin()), node);
   }
 
  private:

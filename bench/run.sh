@@ -75,7 +75,7 @@ done
 # A job is "suite|program|benchmark", "parked|program|processors" or "compare|name|program|workload|threads".
 
 suite_programs=(fork_join_bench parallel_bench channel_bench select_bench spawn_bench yield_bench stack_bench
-  hand_off_latency_bench metrics_bench pool_bench)
+  hand_off_latency_bench sleep_lateness_bench metrics_bench pool_bench)
 # The comparison has a table for each of these lists.
 task_workloads=(fib spawnjoin spawn1m spawn1m_go yield2 yield1000 parked)
 fork_workloads=(skynet skynet_join nqueens matmul uts parfor fib_mem skynet_mem skynet_join_mem nqueens_mem matmul_mem

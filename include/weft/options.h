@@ -37,6 +37,9 @@ struct scheduling_options {
   /// together on one (runtime/sched/gather.cc); 1 to 1000, above 100: never.
   int gather_above = 40;
   std::chrono::nanoseconds idle_spin{20000};  ///< how long an idle worker searches at most; 0 to 1 s
+  /// How much later than its deadline a timer may fire while all workers are idle, when many are due within a
+  /// millisecond, so that one waking serves many (docs/scheduling.md); 0 to 1 s.
+  std::chrono::nanoseconds timer_slack{1000000};
 };
 
 struct options {

@@ -13,10 +13,10 @@ namespace detail {
 
 /// A waiter with a deadline.
 struct sleeper : waiter {
+  uint32_t heap_index = UINT32_MAX;  ///< place in that heap, or in a slot of the wheel; see timer_queue.h
+  uint32_t wheel_slot = 0;           ///< the slot that it was added to
   int64_t deadline_ns = 0;
-  processor* home = nullptr;         ///< whose timers it is among
-  uint32_t heap_index = UINT32_MAX;  ///< place in that heap, or in a slot of the wheel
-  uint32_t wheel_slot = 0;           ///< which slot; meaningless in the heap
+  processor* home = nullptr;  ///< whose timers it is among
 };
 
 /// Now, by the running task's runtime's clock.

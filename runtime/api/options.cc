@@ -128,6 +128,7 @@ absl::Status options::validate() const {
       {"scheduling.run_next_steal_delay (ns)", scheduling.run_next_steal_delay.count(), 0, 1'000'000'000},
       {"scheduling.gather_above", scheduling.gather_above, 1, 1000},
       {"scheduling.idle_spin (ns)", scheduling.idle_spin.count(), 0, 1'000'000'000},
+      {"scheduling.timer_slack (ns)", scheduling.timer_slack.count(), 0, 1'000'000'000},
   };
   for (const ranged& f : fields)
     if (absl::Status s = check_range(f.field, f.value, f.least, f.most); !s.ok()) return s;

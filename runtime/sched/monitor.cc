@@ -1,6 +1,6 @@
 // The monitor (Go's sysmon): a thread without a processor that looks after the rest.
 //
-// Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes, fires
+// Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes and for
 // timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. Work
 // that sits behind an over-long resumption while all workers are busy goes to the global queue. The tick is 100 us
 // after something happened and doubles to 10 ms, or to 400 us while a worker sleeps: a strand in the run-next slot of a
@@ -139,14 +139,19 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
     } else {
       last.since_ns = now;
       last.over_long = false;
+      // The worker that watched the timers of those that sleep computes, and no other one has woken.
+      if (running == nullptr && timers_wanted_ns(*p) <= now - shortest_tick_ns) work_waits = true;
     }
     last.dispatches = dispatches;
     last.run_next = next;
     if (next != nullptr && running != nullptr && idle_workers() != 0) happened = true;
   }
-  if (work_waits && idle_workers() != 0) {
-    happened = true;
-    wake_one();
+  if (work_waits) {
+    std_atomics::fence_seq_cst();  // K2: what end_gathering() let others take
+    if (idle_workers() != 0) {
+      happened = true;
+      wake_one();
+    }
   }
   return happened;
 }

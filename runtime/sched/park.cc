@@ -63,6 +63,33 @@ std::coroutine_handle<> yield_strand(std::coroutine_handle<> leaf, std::source_l
   return back_to_the_loop();
 }
 
+namespace {
+
+// Both under the timer lock. Whether next_timer_ns is exact matters little: who looks too early sets it right.
+WEFT_INLINE void add_timer(processor& p, sleeper& node) noexcept {
+  p.timers.push(node);
+  p.timers_begun.add();
+  // relaxed: written under the lock.
+  if (node.deadline_ns < p.next_timer_ns.load(std::memory_order_relaxed))
+    // release: read by whoever looks for due timers before it takes the lock.
+    p.next_timer_ns.store(node.deadline_ns, std::memory_order_release);
+}
+
+WEFT_INLINE void take_timer(processor& p, sleeper& node) noexcept {
+  p.timers.remove(node);
+  p.timers_ended.add();
+  // relaxed: as above.
+  if (p.timers.empty() || node.deadline_ns == p.next_timer_ns.load(std::memory_order_relaxed))
+    // relaxed: as above.
+    p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_relaxed);
+  // relaxed: as above. The last one of a crowd is not kept waiting.
+  if (p.timer_crowd.load(std::memory_order_relaxed) > 1)
+    // relaxed: as above.
+    p.timer_crowd.store(static_cast<uint32_t>(p.timers.crowd()), std::memory_order_relaxed);
+}
+
+}  // namespace
+
 std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf, std::source_location where) noexcept {
   processor& p = *this_context.proc;
   announce_wait(p.timer_lock);
@@ -76,10 +103,7 @@ std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf
   waits_from_now(s);
   begin_wait(s, node, wait_reason::sleep, where);
   node.home = &p;
-  p.timers.push(node);
-  p.timers_begun.add();
-  // release: read by whoever looks for due timers before it takes the lock.
-  p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_release);
+  add_timer(p, node);
   p.timer_lock.unlock();
   return switch_away();
 }
@@ -125,21 +149,10 @@ biased_lock* timer_arm_lock(sleeper& s) noexcept {
   return &s.home->timer_lock;
 }
 
-void timer_arm_enqueue(sleeper& s) noexcept {
-  processor& p = *s.home;
-  p.timers.push(s);
-  p.timers_begun.add();
-  // release: read by whoever looks for due timers before it takes the lock.
-  p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_release);
-}
+void timer_arm_enqueue(sleeper& s) noexcept { add_timer(*s.home, s); }
 
 void timer_arm_leave(sleeper& s) noexcept {
-  if (s.heap_index == sched::timer_queue::not_queued) return;
-  processor& p = *s.home;
-  p.timers.remove(s);
-  p.timers_ended.add();
-  // relaxed: under the timer lock.
-  p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_relaxed);
+  if (s.heap_index != sched::timer_queue::not_queued) take_timer(*s.home, s);
 }
 
 // --- leaving a wait because of a stop --------------------------------------------------------------------------------
@@ -157,11 +170,7 @@ void leave_queue(strand* s, waiter& w, biased_lock& lock) noexcept {
 
 void leave_timer(strand* s, waiter& w, biased_lock& lock) noexcept {
   auto& node = static_cast<sleeper&>(w);
-  processor& p = *node.home;
-  p.timers.remove(node);
-  p.timers_ended.add();
-  // relaxed: under the timer lock.
-  p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_relaxed);
+  take_timer(*node.home, node);
   end_wait(w, wait_result::stopped);
   lock.unlock();
   scheduler_of(s).ready(s);

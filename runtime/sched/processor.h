@@ -161,6 +161,7 @@ class alignas(128) processor {
   uint64_t tasks_looked_over = 0;   // tasks_created when a task was counted last
   entry_table entries;              // read by any thread
   lock_crossings crossings;
+  int64_t alone_since_ns = 0;       // not 0: the tasks of many timers became ready then, and nobody was woken for them
   uint32_t epoch_passed = 0;        // the last one; see [epoch]
   int64_t bytes_until_look = 0;     // that it may take before it looks at what is held; see epoch.h
   processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
@@ -183,6 +184,7 @@ class alignas(128) processor {
   base::statistic timers_begun, timers_ended;     // written under timer_lock
   base::time_histogram lateness;                  // of timers that fired; written under timer_lock
   std::atomic<int64_t> next_timer_ns{INT64_MAX};  // the earliest deadline; written under timer_lock
+  std::atomic<uint32_t> timer_crowd{0};           // how many are due soon, as of the last look; written there, too
 
   scope_edges scopes;
 

@@ -128,8 +128,9 @@ uint32_t scheduler::thread_count() const noexcept {
 }
 
 void scheduler::touch_clock(int64_t now) noexcept {
-  // relaxed: a rough clock; writers agree.
-  coarse_ms_.store(static_cast<uint32_t>((now - start_ns_) / 1'000'000), std::memory_order_relaxed);
+  const auto ms = static_cast<uint32_t>((now - start_ns_) / 1'000'000);
+  // relaxed: a rough clock; writers agree. Looked at first to keep the line shared.
+  if (coarse_ms_.load(std::memory_order_relaxed) != ms) coarse_ms_.store(ms, std::memory_order_relaxed);
 }
 
 void scheduler::clock_changed(void* s) noexcept {
@@ -282,9 +283,9 @@ void scheduler::wake_one_for(processor& p) noexcept {
 void scheduler::wake_one() noexcept {
   const processor* here = this_context.proc;
   if (here != nullptr && &here->sched == this) [[likely]]
-    std_atomics::light_barrier();
+    std_atomics::light_barrier();  // K2
   else
-    std_atomics::fence_seq_cst();
+    std_atomics::fence_seq_cst();  // K2
   worker* w = nullptr;
   // relaxed: K3; ordered after K1 by the light barrier.
   while (idle_count_.load(std::memory_order_relaxed) != 0) {
@@ -297,6 +298,7 @@ void scheduler::wake_one() noexcept {
     // The sleeper left by itself. Another producer may have relied on this token meanwhile, so look again.
     // seq_cst: gives the token back, before the next look at idle_count_.
     searching_.fetch_sub(1, std::memory_order_seq_cst);
+    std_atomics::fence_seq_cst();  // K2 again
   }
   if (w == nullptr) return;
   w->searching = true;

@@ -1,15 +1,18 @@
 // The scheduler: processors, the workers that drive them, and the rules of searching, sleeping and waking.
 //
 // Protocol [wake], so that no work is left while a worker sleeps:
-//   Producer: K1 publish the work (ring, mail, global queue, public fork). K2 light barrier. K3 if a worker is idle and
-//             none searches, take the search token (CAS searching 0 -> 1) and hand it to an idle worker.
-//   Sleeper:  L1 give up the search token if held; join the idle list. L2 heavy barrier. L3 look at every queue again;
-//             if there is work, leave the list and search. L4 sleep on the worker's futex word.
-//   Only producers that are workers of this scheduler have a light K2; the others, say the monitor, have a full fence.
-//   So a scheduler with one worker needs no more than that in L2 either.
-//   Either K3 sees L1, or the barrier makes K1 visible to L3. A producer that sees a searcher may leave it to it: the
-//   searcher passes L1 to L3 before it sleeps. The last searcher to find work hands the token on (K3), so that wakes
-//   spread one by one.
+//   Producer: K1 publish the work (ring, mail, global queue, public fork). K2 light barrier; a full fence by a thread
+//             that drives no processor. K3 if a worker is idle and none searches, take the search token (CAS searching
+//             0 -> 1) and hand it to an idle worker.
+//   Sleeper:  L1 give up the search token if held; join the idle list, under its lock. L2 heavy barrier; a full fence
+//             if all workers are on the list by then. L3 look at every queue again; if there is work, leave the list
+//             and search. L4 sleep on the worker's futex word.
+//   Either K3 sees L1, or L2 makes K1 visible to L3. A producer that sees a searcher may leave it to it: the searcher
+//   passes L1 to L3 before it sleeps. The last searcher to find work hands the token on (K3), so that wakes spread one
+//   by one.
+//   Why a fence is enough for the last one to join: no worker publishes while it is on the list. What it published
+//   before it joined is seen by L3, and who publishes after it has left sees L1, since every worker joins and leaves
+//   under the list's lock. Other threads drive no processor (plain ones, the blocking pool's, the monitor) and fence.
 // A strand that is put into an empty run-next slot is not published in this sense: its processor is about to run it. If
 // it computes on instead, a searching worker or the monitor finds the slot unchanged and moves the strand (run_next.h).
 //
@@ -294,6 +297,11 @@ class scheduler {
   void wake_driver_of(processor& p) noexcept;
   bool end_gathering(processor& p, int64_t now, bool behind) noexcept;
   int64_t earliest_timer() noexcept;
+  int64_t earliest_wanted_timer() noexcept;
+  bool fire_wanted(processor& p, work& out) noexcept;
+  void ready_due(processor& p, strand* first, uint32_t count, int64_t now) noexcept;
+  WEFT_RARE void help_with_due(processor& p) noexcept;
+  int64_t timers_wanted_ns(const processor& p) noexcept;
   bool take_io(processor& p, work& out, bool enter_kernel = true) noexcept;
   void close_pollers() noexcept;
   bool sleep_of(worker& w, int64_t timeout_ns) noexcept;
@@ -348,8 +356,13 @@ class scheduler {
   spin_lock idle_lock_;
   std::vector<worker*> idle_;  // guarded by idle_lock_; the last one slept last and is warmest
 
-  alignas(64) std::atomic<uint32_t> coarse_ms_{0};   // written by the monitor and by whoever reads the clock
-  std::atomic<uint32_t> stopping_{0};                // 1: workers end
+  // Written again and again, so apart from what is only read.
+  alignas(64) std::atomic<uint32_t> coarse_ms_{0};  // written by the monitor and by whoever reads the clock
+  alignas(64) std::atomic<uint64_t> next_id_{1};
+  std::atomic<uint32_t> next_mail_{0};
+  std::atomic<int64_t> timer_keeper_ns_{INT64_MAX};  // until when the idle worker sleeps that watches the timers
+
+  alignas(64) std::atomic<uint32_t> stopping_{0};    // 1: workers end
   static constexpr uint32_t gate_closed = 1;         // no new tasks
   static constexpr uint32_t gate_prunes_scopes = 2;  // new tasks are noted
   static constexpr uint32_t gate_stop_pass = 4;      // times the stop passes, which new tasks ask
@@ -357,9 +370,6 @@ class scheduler {
   static constexpr uint32_t ending_drains = 1;     // the end of the last task signals drained_
   static constexpr uint32_t ending_stop_pass = 2;  // times the stop passes
   std::atomic<uint32_t> ending_{0};
-  std::atomic<int64_t> timer_keeper_ns_{INT64_MAX};  // deadline of the idle worker that watches the timers
-  std::atomic<uint32_t> next_mail_{0};
-  std::atomic<uint64_t> next_id_{1};
   std::atomic<uint64_t> foreign_created_{0};
   std::atomic<uint64_t> foreign_finished_{0};
   std::atomic<uint64_t> foreign_frames_{0};

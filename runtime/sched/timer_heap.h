@@ -36,6 +36,10 @@ class timer_heap {
     return first;
   }
 
+  bool holds(const sleeper& node) const noexcept {
+    return node.heap_index < slots_.size() && slots_[node.heap_index].node == &node;
+  }
+
   void remove(sleeper& node) noexcept {
     const uint32_t hole = node.heap_index;
     const slot moved = slots_.back();

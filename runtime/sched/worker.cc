@@ -11,6 +11,14 @@ namespace weft::detail {
 
 namespace {
 
+// What each timer that is due within a millisecond adds to the slack of the others.
+constexpr int64_t slack_for_each_ns = 2000;
+
+// Due timers at once that wake nobody at first, and how long this processor may take for them alone.
+constexpr uint32_t many_timers = 8;
+constexpr int64_t alone_ns = 400'000;
+constexpr int32_t slice_alone = 16;  // so that it is noticed
+
 /// Makes a thread the driver of a processor for a scope.
 class driving {
  public:
@@ -48,10 +56,10 @@ void scheduler::worker_main(worker& w) noexcept {
       retreat(p);
     if (epochs_.is_due(p)) [[unlikely]]
       epochs_.pass(p);
-    const bool local = find_local(p, found, !is_alone(w));
+    const bool has_work = find_local(p, found, !is_alone(w)) || fire_wanted(p, found);
     // A token that came with the wake-up goes on to the next one, since this worker has what it needs.
-    if (local && w.searching) give_token(w);
-    if (local || (!is_alone(w) && search(w, found))) {
+    if (has_work && w.searching) give_token(w);
+    if (has_work || (!is_alone(w) && search(w, found))) {
       run(p, found);
       found = work{};
     } else if (!does_background_work(w)) {
@@ -143,14 +151,16 @@ bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept 
   if (p.slice <= 0) {
     // The slice of direct hand-offs is over: the global queue, due timers and the ring have their turn.
     p.slice = std::min(rules.run_next_in_a_row, rules.global_queue_interval);
+    if (p.alone_since_ns != 0) p.slice = std::min(p.slice, slice_alone);
     // relaxed: written under the lock by whoever changes the heap; a late look is a late timer by one slice.
     if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
       uint32_t count = 0;
       const int64_t now = now_ns();
       touch_clock(now);
       strand* due = fire_timers(p, now, count);
-      ready_all(due, count);
+      ready_due(p, due, count, now);
     }
+    if (p.alone_since_ns != 0) help_with_due(p);
     // Where the processor runs out of work once in a slice or two, it asks the kernel only then: larger batches.
     work done;
     if (take_io(p, done, !std::exchange(p.asked_kernel, false))) push_ring(p, done.ready);
@@ -182,6 +192,7 @@ bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept 
     }
   }
   if (take_io(p, out, enter_kernel)) return true;
+  p.alone_since_ns = 0;  // it has done all of them
   // relaxed: as above.
   if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
     uint32_t count = 0;
@@ -189,7 +200,47 @@ bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept 
     touch_clock(now);
     if (strand* due = fire_timers(p, now, count)) {
       out.ready = due;
-      ready_all(due->next, count - 1);
+      ready_due(p, due->next, count - 1, now);
+      return true;
+    }
+  }
+  return false;
+}
+
+// The tasks of a few timers may compute for long, so another worker is woken for them. Many are short, or they would be
+// too much for all processors, and waking for them costs more than they do: that waits until they have lasted.
+void scheduler::ready_due(processor& p, strand* first, uint32_t count, int64_t now) noexcept {
+  if (count < many_timers) return ready_all(first, count);
+  while (first != nullptr) {
+    strand* next = first->next;
+    push_ring(p, first);
+    first = next;
+  }
+  if (p.alone_since_ns != 0) return;
+  p.alone_since_ns = now;
+  p.slice = std::min(p.slice, slice_alone);
+}
+
+void scheduler::help_with_due(processor& p) noexcept {
+  if (p.ring.size() != 0 || global_.size() != 0) {
+    if (now_ns() - p.alone_since_ns < alone_ns) return;
+    wake_one_for(p);
+  }
+  p.alone_since_ns = 0;
+}
+
+// Nothing is ready here: fires the timers of another processor, which is asleep or computes.
+bool scheduler::fire_wanted(processor& p, work& out) noexcept {
+  if (processors_.size() == 1) return false;
+  for (auto& other : processors_) {
+    const int64_t timer = timers_wanted_ns(*other);
+    if (timer == INT64_MAX || other.get() == &p) continue;
+    const int64_t now = now_ns();
+    uint32_t count = 0;
+    if (timer > now) continue;
+    if (strand* due = fire_timers(*other, now, count)) {
+      out.ready = due;
+      ready_due(p, due->next, count - 1, now);
       return true;
     }
   }
@@ -272,8 +323,8 @@ bool scheduler::steal_from(processor& p, processor& victim, bool last_pass, work
   }
   if (!keeps_its_own && !victim.mail.empty() && take_mail(p, victim.mail, out)) return true;
   if (!last_pass) return false;
-  // relaxed: a hint; the lock in fire_timers() decides.
-  const int64_t timer = victim.next_timer_ns.load(std::memory_order_relaxed);
+  // A hint; the lock in fire_timers() decides.
+  const int64_t timer = timers_wanted_ns(victim);
   if (timer != INT64_MAX) {
     const int64_t now = now_ns();
     uint32_t count = 0;
@@ -339,6 +390,24 @@ int64_t scheduler::earliest_timer() noexcept {
   return earliest;
 }
 
+// Until when a worker that has nothing to do leaves a processor's timers alone. Waking for one costs as much as many
+// timers do, so the more of them are due within a millisecond, the longer it waits for the others.
+int64_t scheduler::timers_wanted_ns(const processor& p) noexcept {
+  // acquire: as above.
+  const int64_t next = p.next_timer_ns.load(std::memory_order_acquire);
+  if (next == INT64_MAX) return next;
+  // relaxed: a guess.
+  const int64_t others = int64_t{p.timer_crowd.load(std::memory_order_relaxed)} - 1;
+  if (others <= 0 || seams_.time->manual()) return next;
+  return next + std::min(others * slack_for_each_ns, opts_.scheduling.timer_slack.count());
+}
+
+int64_t scheduler::earliest_wanted_timer() noexcept {
+  int64_t earliest = INT64_MAX;
+  for (const auto& p : processors_) earliest = std::min(earliest, timers_wanted_ns(*p));
+  return earliest;
+}
+
 bool scheduler::idle(worker& w) noexcept {
   // L1: the token first, then the list, so that a producer that still sees a searcher is covered by L3.
   if (w.searching) {
@@ -348,17 +417,18 @@ bool scheduler::idle(worker& w) noexcept {
   }
   // relaxed: nobody signals a worker that is not on the list.
   w.word.store(0, std::memory_order_relaxed);
+  bool last = false;
   {
     spin_guard guard(idle_lock_);
     idle_.push_back(&w);
+    last = idle_.size() == processors_.size();
     // seq_cst: L1; read in K3.
     idle_count_.store(static_cast<uint32_t>(idle_.size()), std::memory_order_seq_cst);
   }
-  // L2
-  if (processors_.size() == 1)
-    std_atomics::fence_seq_cst();
+  if (last)
+    std_atomics::fence_seq_cst();  // L2
   else
-    std_atomics::heavy_barrier();
+    std_atomics::heavy_barrier();  // L2
   // L3. acquire: pairs with stop_workers().
   if (any_work(&w.proc) || epochs_.is_due(w.proc) || stopping_.load(std::memory_order_acquire) != 0) {
     if (leave_idle(w)) {
@@ -372,7 +442,7 @@ bool scheduler::idle(worker& w) noexcept {
   w.proc.idle.begin(now_ns());
   // L4. acquire: pairs with the release store in signal(), which publishes `searching`.
   while (w.word.load(std::memory_order_acquire) == 0) {
-    const int64_t timer = earliest_timer();
+    const int64_t timer = earliest_wanted_timer();
     int64_t timeout = -1;
     bool keeper = false;
     if (timer != INT64_MAX && !seams_.time->manual()) {
@@ -455,6 +525,8 @@ strand* scheduler::fire_timers(processor& p, int64_t now, uint32_t& count) noexc
   }
   // relaxed: written under the lock.
   p.next_timer_ns.store(p.timers.next_deadline_ns(), std::memory_order_relaxed);
+  // relaxed: as above.
+  p.timer_crowd.store(static_cast<uint32_t>(p.timers.crowd()), std::memory_order_relaxed);
   if (count != 0)
     if (processor* here = this_context.proc) here->counters.timers_fired.add(count);
   return first;

@@ -207,6 +207,8 @@ TEST(OptionsValidateTest, EveryFieldOutOfRangeIsRefusedByName) {
       {"scheduling.gather_above", [](options& o) { o.scheduling.gather_above = 0; }},
       {"scheduling.idle_spin", [](options& o) { o.scheduling.idle_spin = -1ns; }},
       {"scheduling.idle_spin", [](options& o) { o.scheduling.idle_spin = 2s; }},
+      {"scheduling.timer_slack", [](options& o) { o.scheduling.timer_slack = -1ns; }},
+      {"scheduling.timer_slack", [](options& o) { o.scheduling.timer_slack = 1001ms; }},
   };
   for (const out_of_range& c : cases) {
     options opts;
@@ -232,8 +234,10 @@ TEST(OptionsValidateTest, TheEndsOfTheRangesAreAllowed) {
   opts.scheduling.search_passes = 1;
   opts.scheduling.run_next_steal_delay = 0ns;
   opts.scheduling.idle_spin = 0ns;
+  opts.scheduling.timer_slack = 0ns;
   EXPECT_TRUE(opts.validate().ok()) << opts.validate();
   opts.processors = 1024;
+  opts.scheduling.timer_slack = 1s;
   opts.stack_limit_bytes = std::size_t{1} << 40;
   EXPECT_TRUE(opts.validate().ok()) << opts.validate();
 }

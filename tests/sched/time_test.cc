@@ -128,6 +128,37 @@ TEST_F(TimeTest, AStoppedSleeperReportsItAtOnceAndTheOthersSleepOn) {
   EXPECT_TRUE(other.get());
 }
 
+// How many timers are due soon, as idle workers are told.
+uint32_t crowd(const runtime& rt) {
+  uint32_t most = 0;
+  // relaxed: nothing runs.
+  for (const auto& p : runtime_access::sched(rt).processors())
+    most = std::max(most, p->timer_crowd.load(std::memory_order_relaxed));
+  return most;
+}
+
+// Idle workers keep many timers waiting for each other, but not one alone.
+TEST_F(TimeTest, ASleeperIsAloneOnceTheOthersHaveBeenStopped) {
+  std::vector<join_handle<bool>> handles;
+  for (int i = 0; i < 100; ++i) handles.push_back(rt->spawn(sleeps, 1ms));
+  settle(*rt);
+  EXPECT_EQ(crowd(*rt), 100u);
+  for (std::size_t i = 0; i < 99; ++i) handles[i].request_stop();
+  EXPECT_EQ(crowd(*rt), 1u);
+  handles[99].request_stop();
+  settle(*rt);
+}
+
+TEST_F(TimeTest, ASleeperIsAloneOnceTheOthersHaveWoken) {
+  std::vector<join_handle<bool>> handles;
+  for (int i = 0; i < 100; ++i) handles.push_back(rt->spawn(sleeps, 1ms));
+  handles.push_back(rt->spawn(sleeps, 20ms));
+  settle(*rt);
+  clock.advance(ns(1ms));
+  settle(*rt);
+  EXPECT_LE(crowd(*rt), 1u);
+}
+
 task<int> sleeps_after_stop() {
   int stopped = 0;
   static_cast<void>(co_await sleep_for(1h));
@@ -187,6 +218,27 @@ TEST(TimeThreadsTest, AdvancingTheClockWakesSleepersOnWorkers) {
   }
 }
 
+task<bool> is_not_early(int i) {
+  bool ok = true;
+  for (int round = 0; round < 3; ++round) {
+    const auto d = std::chrono::microseconds(1000 + i * 37 % 2000);
+    const auto due = std::chrono::steady_clock::now() + d;
+    ok = co_await sleep_for(d) && ok;
+    ok = std::chrono::steady_clock::now() >= due && ok;
+  }
+  co_return ok;
+}
+
+// One waking serves many of them, but none before its time.
+TEST(TimeThreadsTest, NoneOfManySleepersWakesEarly) {
+  for (const int processors : {1, 2, 8}) {
+    const std::unique_ptr<runtime> rt = test::make_runtime(processors);
+    std::vector<join_handle<bool>> handles;
+    for (int i = 0; i < 3000; ++i) handles.push_back(rt->spawn(is_not_early, i));
+    for (join_handle<bool>& h : handles) EXPECT_TRUE(h.get());
+  }
+}
+
 // All workers sleep for long, and then the monitor does; a timer's worker wakes by itself. The monitor must be awake
 // again to move what waits behind a task that computes.
 TEST(TimeMonitorTest, AWorkerThatATimerWokeHasAMonitorAgain) {
@@ -211,6 +263,60 @@ TEST(TimeMonitorTest, AWorkerThatATimerWokeHasAMonitorAgain) {
     co_return true;
   });
   EXPECT_TRUE(moved);
+}
+
+// Many timers that are due at once wake nobody at first, since their tasks are mostly short. The first one computes
+// until all the others have run.
+TEST(TimeMonitorTest, DueTimersBehindATaskThatComputesRunOnAnotherProcessor) {
+  const std::unique_ptr<runtime> rt = test::make_runtime(2);
+  constexpr int count = 20;
+  for (int round = 0; round < 10; ++round) {
+    std::atomic<int> begun = 0;
+    const auto sleeper = [](std::atomic<int>& n) -> task<bool> {
+      (void)co_await sleep_for(10ms);
+      if (n.fetch_add(1) != 0) co_return true;
+      const auto deadline = std::chrono::steady_clock::now() + 10s;
+      while (n != count && std::chrono::steady_clock::now() < deadline) {
+      }
+      co_return n == count;
+    };
+    const bool ran = rt->run([&]() -> task<bool> {
+      std::vector<join_handle<bool>> handles;
+      for (int i = 0; i < count; ++i) handles.push_back(spawn(sleeper, std::ref(begun)));
+      bool all = true;
+      for (join_handle<bool>& h : handles) {
+        const bool one = co_await h;
+        all = all && one;
+      }
+      co_return all;
+    });
+    ASSERT_TRUE(ran) << "round " << round;
+  }
+}
+
+// One of the workers that sleep watches the timers of all. It computes once a timer has woken it, and the other one has
+// no reason to wake: what is due on its processor meanwhile must be found.
+TEST(TimeMonitorTest, TimersOfAProcessorThatSleepsFireWhileTheOneThatWatchedThemComputes) {
+  const std::unique_ptr<runtime> rt = test::make_runtime(2);
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<bool> ran = false;
+    const auto computes = [](std::atomic<bool>& r) -> task<bool> {
+      (void)co_await sleep_for(5ms);
+      const auto deadline = std::chrono::steady_clock::now() + 10s;
+      while (!r && std::chrono::steady_clock::now() < deadline) {
+      }
+      co_return r;
+    };
+    const auto runs_later = [](std::atomic<bool>& r) -> task<> {
+      (void)co_await sleep_for(8ms);
+      r = true;
+    };
+    // From outside, so that each goes to another processor.
+    join_handle<bool> first = rt->spawn(computes, std::ref(ran));
+    join_handle<void> second = rt->spawn(runs_later, std::ref(ran));
+    ASSERT_TRUE(first.get()) << "round " << round;
+    second.get();
+  }
 }
 
 }  // namespace

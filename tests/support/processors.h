@@ -50,6 +50,7 @@ inline scheduling_options scheduling_of(uint64_t seed) {
   rules.search_passes = one_of(4, 2, 1);
   rules.run_next_steal_delay = std::chrono::nanoseconds(one_of(3000, 3000, 0));
   rules.idle_spin = std::chrono::nanoseconds(one_of(20000, 20000, 0));
+  rules.timer_slack = std::chrono::nanoseconds(one_of(1000000, 1000000, 0));
   return rules;
 }
 

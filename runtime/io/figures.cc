@@ -25,7 +25,7 @@ const char* io_op_name(io_op op) noexcept {
     case io_op::writev: return "writev";
     case io_op::receive: return "receive";
     case io_op::send: return "send";
-    case io_op::receive_provided: return "receive_provided";
+    case io_op::recvpool: return "recvpool";
     case io_op::recvmsg: return "recvmsg";
     case io_op::sendmsg: return "sendmsg";
     case io_op::accept: return "accept";

@@ -51,8 +51,8 @@ struct file_figures {
 ///
 /// Opening a file and reading from it goes on at once where everything needed is in the kernel's caches, unless the
 /// task's budget is spent; everything else parks the task. Where the ring is not available it runs on the blocking pool
-/// then, and a stop does not cut it short. As an arm of a select, a read or write is done at once by the processor's own
-/// thread.
+/// then, and a stop does not cut it short. As an arm of a select, a read or write is done at once by the processor's
+/// own thread.
 class file : public descriptor {
  public:
   using descriptor::descriptor;

@@ -9,8 +9,8 @@
 //   end the wait. C4 make the strands ready.
 // By a stopper, holding the lock (S4 of [stop]): put the operation on the list of cancellations, and wake the driver.
 //   The wait goes on until the kernel says that it is done (C3): until then it may write to the operation's buffer.
-// C3 begins an operation again that was interrupted, or has to wait for readiness first, unless it was asked to end: its
-//   cancellation may be behind it already. One that ends as cancelled although nobody asked is begun again too: the
+// C3 begins an operation again that was interrupted, or has to wait for readiness first, unless it was asked to end:
+//   its cancellation may be behind it already. One that ends as cancelled although nobody asked is begun again too: the
 //   thread that had begun it has ended, which only a host's can.
 // The operation, which lies on the waiting strand's stack, is touched by nobody after C3.
 #pragma once
@@ -153,8 +153,8 @@ class io_engine final : public poller {
 };
 
 /// An operation on a file or a path that may need no waiting: true if it has its result. What it copies is taken from
-/// the running strand's budget, and a strand that has spent its budget parks after all, so that a reader of cached files
-/// does not hold its processor. Adds the operation to the descriptor's list.
+/// the running strand's budget, and a strand that has spent its budget parks after all, so that a reader of cached
+/// files does not hold its processor. Adds the operation to the descriptor's list.
 bool try_file_now(io_operation& op, descriptor* on) noexcept;
 
 }  // namespace weft::detail

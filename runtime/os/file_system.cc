@@ -13,7 +13,8 @@
 namespace weft::os {
 
 const int this_directory = AT_FDCWD;
-const uint32_t empty_path_flag = AT_EMPTY_PATH, no_sync_flag = AT_STATX_DONT_SYNC, basic_stats_mask = STATX_BASIC_STATS, new_file_mode = 0666;
+const uint32_t empty_path_flag = AT_EMPTY_PATH, no_sync_flag = AT_STATX_DONT_SYNC;
+const uint32_t basic_stats_mask = STATX_BASIC_STATS, new_file_mode = 0666;
 
 namespace {
 

@@ -112,8 +112,9 @@ class system {
   [[nodiscard]] virtual int32_t do_now(const detail::io_request& request) noexcept;
 
   /// Does what is asked of a file, or opens one, if everything needed is in the kernel's caches: -EAGAIN where the disk
-  /// would have to be waited for, where this cannot be known, and for every refusal, which the request itself will name.
-  /// A read at an offset is short only at the end of the file, unless `partly` is set: to how many bytes it has read.
+  /// would have to be waited for, where this cannot be known, and for every refusal, which the request itself will
+  /// name. A read at an offset is short only at the end of the file, unless `partly` is set: to how many bytes it has
+  /// read.
   [[nodiscard]] virtual int32_t do_from_cache(const detail::io_request& request, uint32_t& partly) noexcept;
 
   /// Makes a socket that never blocks its caller and is closed on exec.

@@ -257,6 +257,8 @@ memory_usage usage_of(scheduler& s) {
     add_table(all, s.foreign_entries().table);
   }
   memory_usage usage;
+  // What plain threads counted is in no processor's counters.
+  for (const auto& [function, of_function] : all) usage.growths += of_function.growths;
   for (const auto& p : s.processors()) {
     add_table(all, p->entries);
     usage.growths += p->counters.stack_growths.value();

@@ -83,7 +83,7 @@ class [[nodiscard]] io_buffer_awaiter {
     return finish_buffered_receive(on_, op_, result);
   }
 
-  biased_lock* arm_lock() noexcept { return io_arm_lock(op_, on_); }
+  biased_lock* arm_lock() noexcept { return io_arm_lock(op_); }
   bool arm_try() noexcept { return io_arm_try(op_, on_); }
   static bool arm_poll(uintptr_t&) noexcept { return false; }
   bool arm_enqueue() noexcept { return io_arm_enqueue(op_); }

@@ -47,7 +47,7 @@ class [[nodiscard]] datagram_awaiter {
     return transfer_to(park_io(op_, &on_, leaf, where_));
   }
 
-  biased_lock* arm_lock() noexcept { return io_arm_lock(op_, on_); }
+  biased_lock* arm_lock() noexcept { return io_arm_lock(op_); }
   bool arm_try() noexcept { return io_arm_try(op_, on_); }
   static bool arm_poll(uintptr_t&) noexcept { return false; }
   bool arm_enqueue() noexcept { return io_arm_enqueue(op_); }

@@ -536,39 +536,38 @@ void drop_io(io_operation& op, descriptor* on) noexcept {
 
 namespace {
 
-// From here on a close waits for the arm, so that its descriptor's number stays the same. False: closed already.
-bool arm_is_on(io_operation& op, descriptor& on) noexcept {
-  if (op.in_list) return true;
+// From here on a close waits for the arm, so that its descriptor's number stays the same, and finds the engine that it
+// waits in. False: closed already.
+bool arm_is_on(io_operation& op, descriptor& on, io_engine* home) noexcept {
   biased_guard guard(on.lock());
-  return on.add(op);
+  if (op.in_list ? !on.is_open() : !on.add(op)) return false;
+  op.home = home;
+  return true;
 }
 
 }  // namespace
 
-biased_lock* io_arm_lock(io_operation& op, descriptor& on) noexcept {
-  if (!arm_is_on(op, on)) op.cancel_asked = true;
-  return op.home == nullptr ? nullptr : &op.home->lock();
-}
+biased_lock* io_arm_lock(io_operation& op) noexcept { return op.home == nullptr ? nullptr : &op.home->lock(); }
 
 bool io_arm_try(io_operation& op, descriptor& on) noexcept {
-  if (!arm_is_on(op, on)) {
-    op.result = -EBADF;
-    return true;
-  }
-  if (this_context.proc == nullptr) {  // a try_select of a plain thread, which waits for nothing
-    buffer_stock none;
-    spin_guard turn(turn_for(op.request.fd));
-    op.result = io_engine::do_plainly(op, kernel(), none);
-    return op.result != -EAGAIN;
-  }
+  const bool in_task = this_context.proc != nullptr;  // else a try_select of a plain thread, which waits for nothing
   int error = 0;
-  op.home = io_engine::here(error);
-  if (op.home == nullptr) {
+  io_engine* const home = in_task ? io_engine::here(error) : nullptr;
+  if (in_task && home == nullptr) {
     op.result = -error;
     return true;
   }
+  if (!arm_is_on(op, on, home)) {
+    op.result = -EBADF;
+    return true;
+  }
   spin_guard turn(turn_for(op.request.fd));
-  op.result = op.home->do_now(op);
+  if (in_task) {
+    op.result = home->do_now(op);
+  } else {
+    buffer_stock none;
+    op.result = io_engine::do_plainly(op, kernel(), none);
+  }
   return op.result != -EAGAIN;
 }
 

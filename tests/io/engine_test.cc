@@ -69,6 +69,22 @@ TEST_F(EngineTest, AStopThatComesBesideTheEndOfARetrysPollEndsTheOperation) {
   EXPECT_EQ(reading.get().code(), absl::StatusCode::kCancelled);
 }
 
+TEST_F(EngineTest, ACloseWhileTheFirstArmsRingIsMadeEndsTheSelect) {
+  sys_.meanwhile = [this] { both_.first.close(); };
+  join_handle<absl::Status> selecting = rt().spawn(
+      [](unix_stream& on) -> task<absl::Status> {
+        std::array<std::byte, 8> buffer;
+        auto r = co_await select(on.read_some(buffer), sleep_for(1h));
+        co_return r&& r.index() == 0 ? r.get<0>().status() : absl::UnknownError("not ended by the close");
+      },
+      std::ref(both_.first));
+  settle(rt());
+  EXPECT_TRUE(port().begun().empty());
+  selecting.request_stop();
+  settle(rt());
+  EXPECT_EQ(selecting.get().code(), absl::StatusCode::kFailedPrecondition);
+}
+
 TEST_F(EngineTest, WhatIsBegunAgainIsHandedOverBeforeTheHostSleeps) {
   join_handle<absl::Status> reading = read();
   settle(rt());

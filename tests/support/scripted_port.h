@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -95,7 +96,11 @@ class scripted_port final : public os::io_port {
 /// The real system, but for its rings.
 class scripted_system final : public os::system {
  public:
+  /// What happens elsewhere while a ring is made.
+  std::function<void()> meanwhile = [] {};
+
   absl::StatusOr<std::unique_ptr<os::io_port>> open_uring(os::uring_mode, uint32_t) noexcept override {
+    meanwhile();
     auto made = std::make_unique<scripted_port>(*this);
     port_ = made.get();
     return made;

@@ -35,7 +35,7 @@ class [[nodiscard]] io_awaiter {
   }
 
   // As an arm of a select: waits until the descriptor is ready, and does it by a plain call then.
-  biased_lock* arm_lock() noexcept { return io_arm_lock(op_, on_); }
+  biased_lock* arm_lock() noexcept { return io_arm_lock(op_); }
   bool arm_try() noexcept { return io_arm_try(op_, on_); }
   static bool arm_poll(uintptr_t&) noexcept { return false; }
   bool arm_enqueue() noexcept { return io_arm_enqueue(op_); }

@@ -61,7 +61,7 @@ std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine
 WEFT_RARE void drop_io(io_operation& op, descriptor* on) noexcept;
 
 /// As an arm of a select (see select_core.h): waits until the descriptor is ready, and does it by a plain call then.
-biased_lock* io_arm_lock(io_operation& op, descriptor& on) noexcept;
+biased_lock* io_arm_lock(io_operation& op) noexcept;
 bool io_arm_try(io_operation& op, descriptor& on) noexcept;
 bool io_arm_enqueue(io_operation& op) noexcept;
 void io_arm_leave(io_operation& op) noexcept;

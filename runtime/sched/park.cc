@@ -234,7 +234,17 @@ void thread_wait(thread_note& note) noexcept {
   // relaxed: a hint for the deadlock check, which asks twice.
   blocked_plain_threads.fetch_add(1, std::memory_order_relaxed);
   // acquire: pairs with the release store in wake_thread().
-  while (note.word.load(std::memory_order_acquire) == 0) os::system::real().futex_wait(note.word, 0, -1);
+  while (note.word.load(std::memory_order_acquire) == 0) {
+    os::system& sys = os::system::real();
+    if constexpr (WEFT_TSAN) {
+      // ThreadSanitizer runs a signal's handler when its thread next calls into the C library, which one that sleeps in
+      // the kernel never does; and where the other threads block signals it is the only one that can.
+      sys.futex_wait(note.word, 0, 10'000'000);
+      sys.wait_readable(-1, 0);
+    } else {
+      sys.futex_wait(note.word, 0, -1);
+    }
+  }
   // relaxed: as above.
   blocked_plain_threads.fetch_sub(1, std::memory_order_relaxed);
 }

@@ -261,8 +261,9 @@ class timer_queue {
     if (next_due_ + fetch_strand_ahead >= due_.size()) return;
     const entry& soon = due_[next_due_ + fetch_strand_ahead];
     if (soon.gone()) return;
-    const auto* strand = reinterpret_cast<const char*>(soon.node()->who & ~detail::who_tags);
-    for (int line = 0; line < lines_of_a_strand; ++line) __builtin_prefetch(strand + 64 * line, 1);
+    const uintptr_t strand = soon.node()->who & ~detail::who_tags;
+    for (uintptr_t line = 0; line < lines_of_a_strand; ++line)
+      __builtin_prefetch(reinterpret_cast<const void*>(strand + 64 * line), 1);
   }
 
   timer_heap heap_;

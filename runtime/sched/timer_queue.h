@@ -115,7 +115,7 @@ class timer_queue {
   // How many timers before its turn a timer is fetched, and then who waits for it.
   static constexpr std::size_t fetch_timer_ahead = 32;
   static constexpr std::size_t fetch_strand_ahead = 16;
-  static constexpr int lines_of_a_strand = 3;
+  static constexpr uintptr_t lines_of_a_strand = 3;
 
   class entry {
    public:

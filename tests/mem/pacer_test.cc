@@ -221,7 +221,7 @@ TEST_P(PacedProgramTest, E1SettlesAtTheGoalWithinTwentyFiveCycles) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, PacedProgramTest, ::testing::ValuesIn(scenarios),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& scenario) { return scenario.param.name; });
 
 // E2
 TEST(PacerLimitTest, E2ASteadyProgramStaysUnderItsLimit) {

@@ -331,7 +331,7 @@ class HostedEngineTest : public ::testing::TestWithParam<io_backend> {
   std::unique_ptr<runtime> rt_ = make();
 };
 INSTANTIATE_TEST_SUITE_P(On, HostedEngineTest, ::testing::Values(io_backend::uring, io_backend::epoll),
-                         [](const auto& info) { return info.param == io_backend::uring ? "Uring" : "Epoll"; });
+                         [](const auto& made) { return made.param == io_backend::uring ? "Uring" : "Epoll"; });
 
 TEST_P(HostedEngineTest, AReaderOfAPipeIsToldThroughTheHostsDescriptor) {
   absl::StatusOr<pipe_ends> p = make_pipe();

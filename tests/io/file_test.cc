@@ -109,7 +109,7 @@ class FileTest : public ::testing::TestWithParam<io_backend> {
   std::unique_ptr<runtime> rt;
 };
 INSTANTIATE_TEST_SUITE_P(On, FileTest, ::testing::Values(io_backend::uring, io_backend::epoll),
-                         [](const auto& info) { return info.param == io_backend::uring ? "Uring" : "Epoll"; });
+                         [](const auto& made) { return made.param == io_backend::uring ? "Uring" : "Epoll"; });
 
 TEST_P(FileTest, AReadThatIsPartlyCachedIsPutTogether) {
   disk.cached = 7;

@@ -46,7 +46,7 @@ class WithinTest : public ::testing::TestWithParam<io_backend> {
   std::pair<unix_stream, unix_stream> both_ = *unix_stream::pair();
 };
 INSTANTIATE_TEST_SUITE_P(On, WithinTest, ::testing::Values(io_backend::uring, io_backend::epoll),
-                         [](const auto& info) { return info.param == io_backend::uring ? "Uring" : "Epoll"; });
+                         [](const auto& made) { return made.param == io_backend::uring ? "Uring" : "Epoll"; });
 
 TEST_P(WithinTest, ADeadlineEndsAReadAndLosesNothing) {
   join_handle<absl::Status> reading = read_within(100ms);

@@ -256,8 +256,10 @@ class timer_queue {
 
   // A timer, who waits for it, and what makes that one go on: three cold lines and more, one after the other.
   void fetch_ahead() noexcept {
-    if (next_due_ + fetch_timer_ahead < due_.size())
-      __builtin_prefetch(&due_[next_due_ + fetch_timer_ahead].node()->deadline_ns, 1);
+    if (next_due_ + fetch_timer_ahead < due_.size()) {
+      const entry& later = due_[next_due_ + fetch_timer_ahead];
+      if (!later.gone()) __builtin_prefetch(&later.node()->deadline_ns, 1);
+    }
     if (next_due_ + fetch_strand_ahead >= due_.size()) return;
     const entry& soon = due_[next_due_ + fetch_strand_ahead];
     if (soon.gone()) return;

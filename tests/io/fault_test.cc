@@ -224,7 +224,9 @@ TEST_P(FaultTest, AnEventDescriptorThatIsRefusedIsNoReasonToFail) {
     sys.fail_nth(call::create_event_fd, n);
     const absl::Status s = rt->run(conversation);
     EXPECT_TRUE(s.ok() || s.code() == absl::StatusCode::kResourceExhausted) << n << ": " << s;
-    if (backend() == io_backend::uring) EXPECT_TRUE(s.ok()) << n << ": " << s;
+    if (backend() == io_backend::uring) {
+      EXPECT_TRUE(s.ok()) << n << ": " << s;
+    }
   }
   EXPECT_EQ(test::open_descriptors(), before);
 }

@@ -265,6 +265,7 @@ void io_engine::hand_over_cancellations() noexcept {
     left_->cancel_queued = false;
     port_->cancel(reinterpret_cast<uint64_t>(left_) | tag_readiness);
   }
+  begun_again_ = true;
 }
 
 strand* io_engine::poll(bool enter, uint32_t& woken) noexcept {
@@ -294,13 +295,14 @@ strand* io_engine::poll(bool enter, uint32_t& woken) noexcept {
         ++woken;
       }
     }
+    hand_over_cancellations();  // C3
     // A worker comes here again before it sleeps, or flushes as it goes to sleep; a host does neither.
   } while (begun_again_ && hosted_ && taken < most_at_a_time);
   if (begun_again_) proc_.sched.rearm_wake_fd();
   return first;
 }
 
-// C3.
+// C2.
 strand* io_engine::complete(const os::io_completion& done) noexcept {
   const uint64_t kind = done.tag & tag_kinds;
   if (kind == tag_readiness) return complete(*reinterpret_cast<io_readiness*>(done.tag - tag_readiness), done.result);

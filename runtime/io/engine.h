@@ -4,15 +4,15 @@
 //   I1 announce the engine's lock (P1 of [stop]). I2 lock; asked to stop: unlock, report it. I3 detach, begin the wait,
 //   hand the request to the port. I4 unlock; take the next strand.
 // By the processor's driver, at its turns and when it wakes:
-//   C1 under the lock, hand the cancellations that were asked for to the port. C2 flush the port, unless no
-//   system call is wanted, and take completions. C3 under the lock, for each: take it off the list of cancellations;
-//   end the wait. C4 make the strands ready.
+//   C1 under the lock, hand the cancellations that were asked for to the port. C2 flush the port, unless no system call
+//   is wanted, and take completions; under the lock, for each: take it off the list of cancellations, end the wait.
+//   C3 as C1, since C2 may have taken a wake for a cancellation that C1 did not find. C4 make the strands ready.
 // By a stopper, holding the lock (S4 of [stop]): put the operation on the list of cancellations, and wake the driver.
-//   The wait goes on until the kernel says that it is done (C3): until then it may write to the operation's buffer.
-// C3 begins an operation again that was interrupted, or has to wait for readiness first, unless it was asked to end:
+//   The wait goes on until the kernel says that it is done (C2): until then it may write to the operation's buffer.
+// C2 begins an operation again that was interrupted, or has to wait for readiness first, unless it was asked to end:
 //   its cancellation may be behind it already. One that ends as cancelled although nobody asked is begun again too: the
 //   thread that had begun it has ended, which only a host's can.
-// The operation, which lies on the waiting strand's stack, is touched by nobody after C3.
+// The operation, which lies on the waiting strand's stack, is touched by nobody after C2.
 #pragma once
 
 #include <array>
@@ -129,7 +129,7 @@ class io_engine final : public poller {
 
   processor& proc_;
   const bool hosted_;         // the host sleeps, and looks at the port's descriptor
-  bool begun_again_ = false;  // something was, since the last flush; by the driver
+  bool begun_again_ = false;  // or asked to end, since the last flush; by the driver
   const std::unique_ptr<os::io_port> port_;
   const std::string description_;
   buffer_stock stock_;

@@ -6,7 +6,7 @@
 //      the operation no more. D3 it starts a task, the keeper, which owns the duplicate and the buffer and does the
 //      operation by [io], and waits for it in a select, which a stop ends at once.
 //   D4 the keeper returns the result, with the buffer. D5 left alone, it is asked to stop, and ends only after the
-//      terminal completion (C3 of [io]), or with the runtime, which waits for that too: the buffer and the duplicate go
+//      terminal completion (C2 of [io]), or with the runtime, which waits for that too: the buffer and the duplicate go
 //      with it. The pool cannot be stopped, so there the keeper ends when the call does.
 // Rejected: a list of orphaned operations in the engine. It would need a second owner for buffers and descriptors, and
 // a task is both.

@@ -154,6 +154,17 @@ TEST_F(EngineTest, AStopIsHandedOverOnceAndTheResultThatCameMeanwhileCounts) {
   EXPECT_TRUE(reading.get().ok());
 }
 
+TEST_F(EngineTest, AStopThatComesInAFlushIsHandedOverInThatTurn) {
+  // The flush may have taken the wake that came with it, so that nobody would come here again.
+  join_handle<absl::Status> reading = read();
+  settle(rt());
+  port().meanwhile = [&] { reading.request_stop(); };
+  rt().poll();
+  EXPECT_TRUE(port().only().cancelled);
+  port().complete(port().only().tag, -ECANCELED);
+  EXPECT_EQ(reading.get().code(), absl::StatusCode::kCancelled);
+}
+
 TEST_F(EngineTest, ACloseBesideAStopAsksOnce) {
   join_handle<absl::Status> reading = read();
   settle(rt());

@@ -1,5 +1,6 @@
-// Every interleaving of [io-sleep] (poller.h) with the part of [wake] around it: a worker that sleeps in its poller
-// while operations are under way, a producer that gives it work, and the kernel, which completes an operation.
+// Every interleaving of [io-sleep] (poller.h) with the parts of [wake] and [io] around it: a worker that sleeps in its
+// poller while operations are under way, a producer that gives it work, the kernel, which completes an operation, and a
+// stopper, which asks for the end of one.
 //
 // The model is one worker, its idle list of one, and a poller whose wake-ups stay until they are taken, as those of an
 // eventfd in a ring or in epoll do.
@@ -27,6 +28,7 @@ struct mutation {
   bool ordered = true;             // I1, I2, I4 and I5 are seq_cst
   bool wakes_stay = true;          // a wake of a poller that nobody sleeps in ends its next sleep
   bool looks_after_sleep = true;   // it leaves the idle list after each sleep in the poller, and looks around
+  bool looks_after_drain = true;   // C3 of [io]
 };
 
 class model {
@@ -67,6 +69,13 @@ class model {
     signal_.store(1, std::memory_order_seq_cst);
   }
 
+  // Of [io]: an operation is to end, and does when the worker has asked for it.
+  void stop() {
+    // release: pairs with the worker's acquire.
+    asked_.store(1, std::memory_order_release);
+    wake_poller();
+  }
+
   void all_is_done() { require(done_ == all_, "work was left behind"); }
 
  private:
@@ -81,7 +90,18 @@ class model {
       signal_.store(1, std::memory_order_seq_cst);  // seq_cst: see above
   }
 
+  void hand_over() {
+    // acquire: C1 and C3 of [io]. relaxed: as the engine does under its lock; the kernel completes it.
+    if (asked_.load(std::memory_order_acquire) == 0) return;
+    asked_.store(0, std::memory_order_relaxed);            // relaxed: see above
+    completions_.fetch_add(1, std::memory_order_relaxed);  // relaxed: see above
+  }
+
   bool take() {
+    hand_over();
+    // seq_cst: the kernel's; C2 takes the wakes that are there.
+    signal_.exchange(0, std::memory_order_seq_cst);
+    if (mutated_.looks_after_drain) hand_over();
     for (atomic<int>* from : {&queue_, &completions_}) {
       // acquire: the queues' own. relaxed: only the worker takes.
       if (from->load(std::memory_order_acquire) == 0) continue;
@@ -133,6 +153,7 @@ class model {
   const int all_;
   int done_ = 0;  // the worker's
   atomic<int> queue_{0}, completions_{0};
+  atomic<uint32_t> asked_{0};  // an operation is to end
   atomic<uint32_t> idle_{0};
   atomic<uint32_t> word_{0};
   atomic<uint32_t> in_poller_{0};
@@ -145,6 +166,16 @@ auto a_producer_and_the_kernel(mutation m) {
     auto s = std::make_shared<model>(2, m);
     x.thread([=] { s->worker_main(); });
     x.thread([=] { s->produce(); });
+    x.thread([=] { s->complete(); });
+    x.finally([=] { s->all_is_done(); });
+  };
+}
+
+auto a_stopper_and_the_kernel(mutation m) {
+  return [=](execution& x) {
+    auto s = std::make_shared<model>(2, m);
+    x.thread([=] { s->worker_main(); });
+    x.thread([=] { s->stop(); });
     x.thread([=] { s->complete(); });
     x.finally([=] { s->all_is_done(); });
   };
@@ -167,6 +198,12 @@ TEST(IoSleepExploreTest, NeitherWorkNorCompletionsAreSleptOver) {
 }
 
 TEST(IoSleepExploreTest, EveryPieceOfAProducerEndsASleepInThePoller) { test::passes(3, 20'000, a_producer({})); }
+
+TEST(IoSleepExploreTest, AStopIsNotSleptOver) { test::passes(3, 20'000, a_stopper_and_the_kernel({})); }
+
+TEST(IoSleepExploreTest, AWorkerThatDoesNotLookForStopsAfterItTookTheirWakeSleepsOverThem) {
+  test::fails(3, "deadlock", a_stopper_and_the_kernel({.looks_after_drain = false}));
+}
 
 TEST(IoSleepExploreTest, AWorkerThatLooksAtItsWordBeforeItSaysWhereItSleepsIsNotWoken) {
   test::fails(3, "deadlock", a_producer({.announces_first = false}));

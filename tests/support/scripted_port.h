@@ -47,6 +47,9 @@ class scripted_port final : public os::io_port {
   /// How many requests were begun.
   std::size_t count() const noexcept { return count_; }
 
+  /// Called once, in the next flush.
+  std::function<void()> meanwhile;
+
   /// What cancel_all() makes of everything.
   int32_t ends_as = -ECANCELED;
 
@@ -69,6 +72,7 @@ class scripted_port final : public os::io_port {
     begun_.clear();
   }
   void flush() noexcept override {
+    if (meanwhile) std::exchange(meanwhile, nullptr)();
     count_ += fresh_.size();
     begun_.insert(begun_.end(), fresh_.begin(), fresh_.end());
     fresh_.clear();

@@ -87,16 +87,19 @@ uint64_t reading::runnable() {
   return *runnable_;
 }
 
-// Epochs' work is also done by threads that are no processors, so the rest of the processors' time might fall: the most
-// that was ever reported is the least that will be. The total is what the classes sum up to.
+// A reader may be ahead of a worker that looked at the clock and has yet to say that it is idle no more, so the idle
+// time might fall; and epochs' work is also done by threads that are no processors, so the rest of the processors' time
+// might: the most that was ever reported is the least that will be. The total is what the classes sum up to.
 cpu_times reading::read_cpu() {
   int64_t total_ns = 0;
-  int64_t idle_ns = 0;
+  int64_t read_idle_ns = 0;
   for (const auto& p : sched.processors()) {
     const auto [idle, now] = p->idle.read(*sched.seams().time);
     total_ns += now - sched.start_ns();
-    idle_ns += idle;
+    read_idle_ns += idle;
   }
+  const auto idle_ns =
+      static_cast<int64_t>(raise_to(sched.reported()[4], static_cast<uint64_t>(std::max<int64_t>(read_idle_ns, 0))));
   const int64_t gc_ns = epoch_cpu_ns(detail::epoch_work::assist) + epoch_cpu_ns(detail::epoch_work::dedicated) +
                         epoch_cpu_ns(detail::epoch_work::idle);
   const int64_t scavenge_ns =

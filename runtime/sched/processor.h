@@ -77,7 +77,7 @@ class idle_clock {
     int64_t now_ns;
   };
 
-  /// Exact for its moment, so that neither the idle time nor the rest ever falls. Any thread.
+  /// Ahead of the processor by no more than it takes from its look at the clock to end(); exact otherwise. Any thread.
   reading read(os::clock& clock) const noexcept {
     for (;;) {
       // acquire: before the look at the clock.

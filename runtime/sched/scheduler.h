@@ -257,8 +257,9 @@ class scheduler {
 
   const wait_figures& waits() const noexcept { return waits_; }
 
-  /// The most that metrics have reported of those figures that are differences of counters.
-  std::array<std::atomic<uint64_t>, 4>& reported() noexcept { return reported_; }
+  /// The most that metrics have reported of those figures that might fall otherwise: differences of counters, and
+  /// times that run on while they are read.
+  std::array<std::atomic<uint64_t>, 5>& reported() noexcept { return reported_; }
 
   /// The figures per entry function that plain threads count.
   struct locked_entries {
@@ -375,7 +376,7 @@ class scheduler {
   std::atomic<uint64_t> foreign_frames_{0};
   std::atomic<uint64_t> foreign_elided_frames_{0};
   wait_figures waits_;
-  std::array<std::atomic<uint64_t>, 4> reported_{};
+  std::array<std::atomic<uint64_t>, 5> reported_{};
   locked_entries foreign_entries_;
   os::note drained_;
 

@@ -77,7 +77,8 @@ class idle_clock {
     int64_t now_ns;
   };
 
-  /// Ahead of the processor by no more than it takes from its look at the clock to end(); exact otherwise. Any thread.
+  /// Off by no more than it takes the processor from its look at the clock to the store, so it may fall by as much. Any
+  /// thread.
   reading read(os::clock& clock) const noexcept {
     for (;;) {
       // acquire: before the look at the clock.

@@ -4,8 +4,8 @@
 //   Sleeper: after L3 of [wake], I1 in_poller = true. I2 if word is still 0: sleep in the poller. I3 in_poller = false.
 //   Waker:   I4 word = 1. I5 if in_poller, wake the poller; else the futex.
 //   All four are seq_cst, so either I2 sees I4, or I5 sees I1. A wake of a poller that nobody sleeps in ends its next
-//   sleep at once, or a poll() before that takes it. Both are harmless: I2 looks at the word, and C3 of [io], after what
-//   took the wake, for the cancellations that a stopper wakes for.
+//   sleep at once, or a poll() before that takes it. Both are harmless: I2 looks at the word, and C3 of [io] looks for
+//   the cancellations that a stopper wakes for, after what took the wake.
 #pragma once
 
 #include <cstdint>

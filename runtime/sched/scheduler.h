@@ -288,6 +288,7 @@ class scheduler {
   bool is_alone(const worker& w) const noexcept;
   bool search(worker& w, work& out) noexcept;
   void give_token(worker& w) noexcept;
+  bool keeps_ring(const processor& victim) noexcept;
   bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
   bool steal_run_next(processor& p, processor& victim, work& out) noexcept;
   bool idle(worker& w) noexcept;
@@ -300,9 +301,8 @@ class scheduler {
   int64_t earliest_timer() noexcept;
   int64_t earliest_wanted_timer() noexcept;
   bool fire_wanted(processor& p, work& out) noexcept;
-  void ready_due(processor& p, strand* first, uint32_t count, int64_t now) noexcept;
+  void ready_due(processor& p, const processor& timers_of, strand* first, uint32_t count, int64_t now) noexcept;
   WEFT_RARE void help_with_due(processor& p) noexcept;
-  int64_t timers_wanted_ns(const processor& p) noexcept;
   bool take_io(processor& p, work& out, bool enter_kernel = true) noexcept;
   void close_pollers() noexcept;
   bool sleep_of(worker& w, int64_t timeout_ns) noexcept;

@@ -170,6 +170,8 @@ absl::StatusOr<record> run_here(const variant& v, uint64_t seed) {
   const context::parameter_values parameters = parameters_of(v);
   context c(rt, parameters, seed, m);
   if (replayed) c.set_replayed(&*replayed);
+  trace recorded;
+  if (!v.trace_out.empty()) c.set_recorded(&recorded);
   try {
     outcome out = v.work->run(c);
     if (absl::Status s = m.add_to(r, out); !s.ok()) return s;
@@ -179,6 +181,8 @@ absl::StatusOr<record> run_here(const variant& v, uint64_t seed) {
   } catch (const std::exception& e) {
     return absl::InternalError(std::string(v.work->name) + ": " + e.what());
   }
+  if (!v.trace_out.empty())
+    if (absl::Status s = write_trace(recorded, v.trace_out); !s.ok()) return s;
 #ifdef WEFT_LAB_COUNTS_HEAP
   m.add_heap_to(r);
 #endif

@@ -102,7 +102,6 @@ void add_percentiles(std::vector<uint64_t>& latencies_ns, figures& out) {
 absl::Status add_metrics(const json& metrics, figures& out) {
   if (!metrics.is_object()) return absl::InvalidArgumentError("not what weft::metrics::to_json() writes: no object");
   for (const auto& [name, value] : metrics.items()) {
-    if (!name.starts_with("/")) continue;
     if (value.is_number()) {
       out[name] = value.get<double>();
     } else if (value.is_array()) {

@@ -83,6 +83,13 @@ std::string to_text(const trace& t) {
   return text;
 }
 
+absl::Status write_trace(const trace& t, const std::string& path) {
+  std::ofstream file(path, std::ios::binary);
+  file << to_text(t);
+  file.close();
+  return file ? absl::OkStatus() : absl::PermissionDeniedError("cannot write '" + path + "'");
+}
+
 trace scaled(const trace& t, double volume) {
   if (volume == 1) return t;
   trace out;

@@ -44,6 +44,9 @@ absl::StatusOr<trace> read_trace(const std::string& path);
 
 std::string to_text(const trace& t);
 
+/// PERMISSION_DENIED with the path: it cannot be written.
+absl::Status write_trace(const trace& t, const std::string& path);
+
 /// The same stretch of time with `volume` times as many arrivals: each comes so often, a fraction by a fair share of
 /// them. A copy comes at its original's moment plus a part of the way to the next one, so that no burst is made up.
 trace scaled(const trace& t, double volume);

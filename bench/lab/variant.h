@@ -18,6 +18,7 @@ struct variant {
   std::string program;                                     ///< a command for the shell
   std::string trace;                                       ///< of the workload `replay`: the file
   double volume = 1;                                       ///< of the workload `replay`: how often each arrival comes
+  std::string trace_out;                                   ///< if not empty: where a trace of the run goes
   std::vector<std::pair<std::string, std::string>> given;  ///< what was set, each name once, as typed
 
   /// As it is typed: "ping-pong --run-next=off".

@@ -99,12 +99,17 @@ class context {
   const trace* replayed() const noexcept { return replayed_; }
   void set_replayed(const trace* t) noexcept { replayed_ = t; }
 
+  /// Where a workload that can be recorded writes what its tasks did; null: nobody wants to know.
+  trace* recorded() const noexcept { return recorded_; }
+  void set_recorded(trace* t) noexcept { recorded_ = t; }
+
  private:
   weft::runtime& rt_;
   const parameter_values& parameters_;
   uint64_t seed_;
   observer& around_;
   const trace* replayed_ = nullptr;
+  trace* recorded_ = nullptr;
 };
 
 /// What comparisons look at first.
@@ -129,6 +134,9 @@ std::span<const workload> fork_workloads();
 
 /// workloads_message.cc: tasks that send to each other.
 std::span<const workload> message_workloads();
+
+/// workloads_replay.cc: arrivals that do not wait.
+std::span<const workload> replay_workloads();
 
 /// Every workload, in the order in which files and spans list them.
 const std::vector<const workload*>& all_workloads();

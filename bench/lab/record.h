@@ -43,7 +43,8 @@ std::vector<latency_bucket> make_buckets(const std::vector<uint64_t>& latencies_
 /// Adds latency_p50_ns, _p90_, _p99_, _p999_, _max_ and latency_count. Sorts the latencies.
 void add_percentiles(std::vector<uint64_t>& latencies_ns, figures& out);
 
-/// Adds the figures of an object that weft::metrics::to_json() wrote, or a program in its manner. INVALID_ARGUMENT: it is not such an object.
+/// Adds the figures of an object that weft::metrics::to_json() wrote, or a program in its manner. INVALID_ARGUMENT: it
+/// is no such object.
 absl::Status add_metrics(const nlohmann::json& metrics, figures& out);
 
 nlohmann::json to_json(const record& r);

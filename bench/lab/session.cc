@@ -1,4 +1,4 @@
-// Interleaved rounds.
+// Runs interleaved rounds, and decides when they end.
 #include "session.h"
 
 #include <algorithm>

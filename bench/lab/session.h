@@ -1,9 +1,9 @@
 // The order of runs, and when there have been enough of them.
 //
 // Round r runs every side once, in order when r is even and backwards when it is odd (A B B A), so that whoever comes
-// first has no advantage. Rounds go on until the interval of every side's effect is narrow enough, or time or rounds run
-// out, or somebody interrupts, or a run fails. What stops the rounds is the interval's width alone, never where it lies:
-// stopping when a difference shows would find differences that are none.
+// first has no advantage. Rounds go on until the interval of every side's effect is narrow enough, or time or rounds
+// run out, or somebody interrupts, or a run fails. What stops the rounds is the interval's width alone, never where it
+// lies: stopping when a difference shows would find differences that are none.
 #pragma once
 
 #include <chrono>
@@ -57,8 +57,8 @@ struct session_result {
 /// The values of a figure in each round. NaN where a run has none.
 std::vector<double> series(const std::vector<record>& runs, std::string_view name);
 
-/// Runs `sides` sides; `judged[i]` names the figure that decides for side i when its interval is narrow enough. With one
-/// side the interval is that of its median.
+/// Runs `sides` sides; `judged[i]` names the figure that decides for side i when its interval is narrow enough. With
+/// one side the interval is that of its median.
 session_result run_session(source& from, std::size_t sides, const std::vector<std::string>& judged, const plan& p);
 
 }  // namespace weft_lab

@@ -1,14 +1,14 @@
 // What may be said of figures that vary from run to run.
 //
-// Rounds are paired: in each, every side runs once, one right after the other, so a disturbance that lasts falls on all
-// of them. The effect is the median of the rounds' ratios B / A: neither a drift of the machine nor an outlier moves it,
-// nor a side that is fast in one half of its runs and slow in the other. Its interval is the percentile bootstrap's over
-// rounds, with a seed, so that a report can be computed again.
+// Rounds are paired: in each, every side runs once, one right after the other, so a disturbance that lasts falls on
+// all of them. The effect is the median of the rounds' ratios B / A: neither a drift of the machine nor an outlier
+// moves it, nor a side that is fast in one half of its runs and slow in the other. Its interval is the percentile
+// bootstrap's over rounds, with a seed, so that a report can be computed again.
 //
 // Difference is claimed only where the interval excludes "equal" and the effect is at least `least_effect`: the layout
-// of code and memory alone moves figures by a percent. The interval is one of 99%, not 95%, because the rounds end when
-// it is narrow enough, which is looking more than once; tests/lab/stats_test.cc measures how often equal sides are
-// called different.
+// of code and memory alone moves figures by a percent. The interval is one of 99.5%, not 95%, because the rounds end
+// when it is narrow enough, which favours intervals that are narrow by accident, and because the bootstrap's are a
+// little narrow where rounds are few; tests/lab/stats_test.cc measures how often equal sides are called different.
 //
 // Rejected: the ratio of the sides' medians. Where a machine changes its clock in the middle, the medians may fall into
 // different halves; the rounds' ratios do not care.
@@ -37,7 +37,7 @@ interval bootstrap_median(std::span<const double> values, double level, uint64_t
 
 /// Bounds on what is called a difference.
 struct criteria {
-  double level = 0.99;         ///< of the interval
+  double level = 0.995;        ///< of the interval
   double least_effect = 0.01;  ///< in relation to the larger side; smaller ones are no difference
   double least_amount = 0;     ///< in the figure's unit, likewise
 };

@@ -3,8 +3,8 @@
 //   mixed    arrivals at random, at a rate; most are short, some are long
 //   replay   the arrivals of a trace
 //
-// A latency is from the moment at which the task was to arrive until its end, so a runtime that falls behind cannot hide
-// it by starting tasks late. To work is to compute until so much time has passed by the clock.
+// A latency is from the moment at which the task was to arrive until its end, so a runtime that falls behind cannot
+// hide it by starting tasks late. To work is to compute until so much time has passed by the clock.
 #include <algorithm>
 #include <array>
 #include <chrono>

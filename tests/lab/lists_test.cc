@@ -1,5 +1,5 @@
-// The lists of workloads and choices are sound: names differ, presets are allowed, and what a choice says is allowed can
-// be set.
+// The lists of workloads and choices are sound: names differ, presets are allowed, and what a choice says is allowed
+// can be set.
 #include <algorithm>
 #include <set>
 #include <string>

@@ -225,9 +225,10 @@ absl::StatusOr<std::string> read_file(const std::string& path) {
 // Measures, prints, writes; the exit status.
 int finish(document d, const std::vector<variant>& variants, const lab_options& lab) {
   measure(d, variants, lab);
+  // The files first: whoever reads the terminal's tables may be gone, `head` for one.
+  if (absl::Status s = write_reports(d, lab); !s.ok()) return fail(s);
   std::fputs(to_text(d).c_str(), stdout);
   std::fflush(stdout);
-  if (absl::Status s = write_reports(d, lab); !s.ok()) return fail(s);
   if (!d.failure.empty()) return fail(absl::InternalError(d.failure));
   return interrupted() ? status_of_interrupt : 0;
 }

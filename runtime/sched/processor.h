@@ -58,8 +58,8 @@ struct processor_counters {
   base::statistic wakes;  // workers woken by this one
   base::statistic stack_growths;
   base::statistic hot_splits;  // growths served by the spare segment
-  base::statistic frames;      // coroutine frames put on a stack
-  base::statistic elided_frames;
+  base::statistic calls;       // of coroutines, but for tasks' first
+  base::statistic frames;      // coroutine frames put on a stack; not counted where each call has one
   base::statistic timers_fired;
   base::statistic retreats;        // times that it handed its strands to a processor that gathers
   base::statistic lock_crossings;  // weft's own locks taken that another thread had held last

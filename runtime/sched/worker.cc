@@ -143,17 +143,18 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
 }
 
 // The context counts without atomics; every turn of the loop makes the counts visible.
-WEFT_INLINE void take_over_frame_counts(processor& p) noexcept {
+WEFT_INLINE void take_over_calls(processor& p) noexcept {
   context& c = this_context;
+  p.counters.calls.add(c.calls);
+  c.calls = 0;
+  if constexpr (!WEFT_MAY_ELIDE) return;
   p.counters.frames.add(c.frames_allocated);
-  if constexpr (WEFT_MAY_ELIDE) p.counters.elided_frames.add(c.promises_made - c.frames_allocated);
   c.frames_allocated = 0;
-  c.promises_made = 0;
 }
 
 bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept {
   const scheduling_options& rules = opts_.scheduling;
-  take_over_frame_counts(p);
+  take_over_calls(p);
   if (p.slice <= 0) {
     // The slice of direct hand-offs is over: the global queue, due timers and the ring have their turn.
     p.slice = std::min(rules.run_next_in_a_row, rules.global_queue_interval);
@@ -541,7 +542,7 @@ strand* scheduler::fire_timers(processor& p, int64_t now, uint32_t& count) noexc
     p.timers_ended.add();
     if (!claim(*s)) continue;
     if (WEFT_METRICS) p.lateness.record_owner(now - s->deadline_ns);
-    auto* woken = reinterpret_cast<strand*>(end_wait(*s, wait_result::done));
+    strand* woken = strand_of(end_wait(*s, wait_result::done));
     if (woken->sampled != 0) wait_ended(woken);
     woken->next = nullptr;
     *link = woken;

@@ -291,8 +291,10 @@ void wake(uintptr_t who) noexcept {
 
 // For work in the queues of the running processor.
 void scheduler::wake_one_for(processor& p) noexcept {
-  // Others may come for this, and for what its timers have left. relaxed: its own; thieves see it as they see the work.
+  // Others may come for this, and for what its timers have left: between K1 and K2.
+  // relaxed: its own; thieves see it as they see the work, after L2.
   if (p.alone_since_ns.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    // relaxed: as above.
     p.alone_since_ns.store(0, std::memory_order_relaxed);
   // relaxed: see gather.cc.
   if (!p.gathers.load(std::memory_order_relaxed)) wake_one();

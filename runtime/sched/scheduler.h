@@ -15,6 +15,9 @@
 //   under the list's lock. Other threads drive no processor (plain ones, the blocking pool's, the monitor) and fence.
 // A strand that is put into an empty run-next slot is not published in this sense: its processor is about to run it. If
 // it computes on instead, a searching worker or the monitor finds the slot unchanged and moves the strand (run_next.h).
+// The tasks of many timers are not either: while `alone_since_ns` of their processor is not 0, and for 400 us at most,
+// others leave its ring to it, also in L3 (worker.cc). The processor clears it between K1 and K2 when it publishes, so
+// L2 makes that visible to L3 as well.
 //
 // Source: Go's and Tokio's rules (one searcher at a time, wake chains), with the barrier moved to the sleeper.
 #pragma once
@@ -25,6 +28,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"

@@ -329,7 +329,7 @@ void scheduler::give_token(worker& w) noexcept {
 bool scheduler::keeps_ring(const processor& victim) noexcept {
   // relaxed: see gather.cc.
   if (victim.gathers.load(std::memory_order_relaxed)) return true;
-  // relaxed: cleared before a push that others may come for; else a hint, and the ring is its owner's to empty.
+  // relaxed: cleared between K1 and K2 of [wake]; else a hint, and the ring is its owner's to empty.
   const int64_t since = victim.alone_since_ns.load(std::memory_order_relaxed);
   return since != 0 && now_ns() - since < alone_ns;
 }

@@ -339,7 +339,6 @@ class scheduler {
 
   friend std::coroutine_handle<> switch_away() noexcept;
   friend std::coroutine_handle<> yield_strand(std::coroutine_handle<>, std::source_location) noexcept;
-  friend bool nobody_waits_for_a_turn() noexcept;
   friend std::coroutine_handle<> park_sleeper(sleeper&, std::coroutine_handle<>, std::source_location) noexcept;
 
   const options opts_;

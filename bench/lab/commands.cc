@@ -226,6 +226,10 @@ absl::StatusOr<std::string> read_file(const std::string& path) {
 
 // Measures, prints, writes; the exit status.
 int finish(document d, const std::vector<variant>& variants, const lab_options& lab) {
+  if (lab.dry_run) {
+    for (const variant& v : variants) std::printf("%s\n", v.text().c_str());
+    return 0;
+  }
   measure(d, variants, lab);
   // The files first: whoever reads the terminal's tables may be gone, `head` for one.
   if (absl::Status s = write_reports(d, lab); !s.ok()) return fail(s);

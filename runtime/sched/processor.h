@@ -99,6 +99,20 @@ class idle_clock {
   std::atomic<int64_t> state_{0};  // busy: the idle time so far; idle: that less the time of the beginning, less `idle`
 };
 
+/// Dispatches until each of these has its turn.
+struct slice_turns {
+  int32_t ring = 0;    // before run-next
+  int32_t global = 0;  // the global queue before both
+  int32_t io = 0;      // what I/O has completed
+
+  void pass(int32_t dispatches) noexcept {
+    ring -= dispatches;
+    global -= dispatches;
+    io -= dispatches;
+  }
+  int32_t next() const noexcept { return ring < global ? (ring < io ? ring : io) : (global < io ? global : io); }
+};
+
 /// Locks that came from other processors, in a window; see gather.cc.
 struct lock_crossings {
   uint32_t count = 0;
@@ -117,11 +131,14 @@ class alignas(128) processor {
             const scheduling_options& rules)
       : sched(owner),
         index(number),
-        use_run_next(rules.run_next),
+        readies_plainly(rules.run_next && !rules.global_fifo && rules.wakes != wake_policy::eager),
         budget(rules.budget),
         random(seed),
         blocks(heap),
-        forks(1024, shared) {
+        forks(1024, shared && rules.stealing),
+        ring(!rules.global_fifo),
+        gathers(!rules.stealing && !rules.global_fifo) {
+    if (!rules.stack_hint) no_hint = UINT32_MAX;
     // Counting begins anywhere in a period, so that what is rare is not always measured.
     // relaxed: constant by now.
     latency_countdown = wait_countdown = 1 + random.below(sampling::waits.load(std::memory_order_relaxed));
@@ -140,12 +157,18 @@ class alignas(128) processor {
   scheduler& sched;
   const uint32_t index;
   bias_owner<>* const locks = take_bias_owner();
-  const bool use_run_next;  // options.scheduling.run_next
-  const int32_t budget;     // options.scheduling.budget
+  const bool readies_plainly;  // into run-next, and wakes nobody; see scheduler::ready_otherwise()
+  const int32_t budget;        // options.scheduling.budget
+  // A function whose stack hint is not larger has its tasks begun on the slow path: all of them, if hints are off.
+  uint32_t no_hint = 0;
+  processor* timers_at = this;  // where its timers are: its own queue or that of all
 
   // Owner only.
   int32_t slice = 0;             // dispatches left before the worker's loop looks around
-  bool asked_kernel = false;     // for completions, since the last slice ended
+  int32_t slice_length = 0;      // how many there were
+  slice_turns until;             // what the loop looks at then
+  bool asked_kernel = false;     // for completions, since it last looked at I/O
+  uint32_t next_victim = 0;      // where the next search begins, if victims have their turns
   uint32_t latency_countdown;    // new tasks until the next one is sampled
   uint32_t wait_countdown;       // waits until the next one is measured
   uint32_t lock_wait_countdown;  // the same for mutexes
@@ -189,8 +212,8 @@ class alignas(128) processor {
 
   scope_edges scopes;
 
-  // See gather.cc. `gathers`: nobody steals from it or is woken for it.
-  alignas(64) std::atomic<bool> gathers{false};
+  // See gather.cc. `gathers`: nobody steals from it or is woken for it; always so if nobody steals at all.
+  alignas(64) std::atomic<bool> gathers;
   std::atomic<int64_t> gathering_end_ns{0};
   std::atomic<int64_t> gathering_ns{0};  // how long, this time
 

@@ -4,6 +4,8 @@
 // in tests a single thread drives several in turn.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -58,8 +60,8 @@ struct processor_counters {
   base::statistic wakes;  // workers woken by this one
   base::statistic stack_growths;
   base::statistic hot_splits;  // growths served by the spare segment
-  base::statistic frames;      // coroutine frames put on a stack
-  base::statistic elided_frames;
+  base::statistic calls;       // of coroutines, but for tasks' first
+  base::statistic frames;      // coroutine frames put on a stack; not counted where each call has one
   base::statistic timers_fired;
   base::statistic retreats;        // times that it handed its strands to a processor that gathers
   base::statistic lock_crossings;  // weft's own locks taken that another thread had held last
@@ -99,18 +101,48 @@ class idle_clock {
   std::atomic<int64_t> state_{0};  // busy: the idle time so far; idle: that less the time of the beginning, less `idle`
 };
 
-/// Dispatches until each of these has its turn.
-struct slice_turns {
-  int32_t ring = 0;    // before run-next
-  int32_t global = 0;  // the global queue before both
-  int32_t io = 0;      // what I/O has completed
+/// What has its turn when a slice of dispatches is over, and how long slices are. With the defaults all have, each time.
+class slice_turns {
+ public:
+  explicit slice_turns(const scheduling_options& rules) noexcept
+      : intervals_{rules.run_next_in_a_row, rules.global_queue_interval, rules.io_interval},
+        left_(intervals_),
+        // Without a ring each dispatch comes from the global queue, by way of the loop.
+        longest_(rules.global_fifo ? 1 : INT32_MAX),
+        length_(shortest_left()),
+        coincide_(longest_ > 1 && left_[0] == left_[1] && left_[1] == left_[2]) {}
 
-  void pass(int32_t dispatches) noexcept {
-    ring -= dispatches;
-    global -= dispatches;
-    io -= dispatches;
+  /// A slice is over. One that was cut short counts whole, so that all have their turns in short ones, too.
+  WEFT_INLINE void pass() noexcept {
+    if (!coincide_) [[unlikely]]
+      count();
   }
-  int32_t next() const noexcept { return ring < global ? (ring < io ? ring : io) : (global < io ? global : io); }
+
+  bool of_ring() const noexcept { return ring_; }      ///< before run-next
+  bool of_global() const noexcept { return global_; }  ///< the global queue before both
+  bool of_io() const noexcept { return io_; }          ///< what I/O has completed
+  int32_t length() const noexcept { return length_; }  ///< of the next slice
+
+ private:
+  int32_t shortest_left() const noexcept {
+    return std::min(longest_, std::min(left_[0], std::min(left_[1], left_[2])));
+  }
+  WEFT_RARE void count() noexcept {
+    for (std::size_t i = 0; i < left_.size(); ++i) left_[i] -= length_;
+    ring_ = left_[0] <= 0;
+    global_ = left_[1] <= 0;
+    io_ = left_[2] <= 0;
+    for (std::size_t i = 0; i < left_.size(); ++i)
+      if (left_[i] <= 0) left_[i] = intervals_[i];
+    length_ = shortest_left();
+  }
+
+  const std::array<int32_t, 3> intervals_;
+  std::array<int32_t, 3> left_;
+  const int32_t longest_;
+  int32_t length_;
+  const bool coincide_;
+  bool ring_ = true, global_ = true, io_ = true;
 };
 
 /// Locks that came from other processors, in a window; see gather.cc.
@@ -133,6 +165,7 @@ class alignas(128) processor {
         index(number),
         readies_plainly(rules.run_next && !rules.global_fifo && rules.wakes != wake_policy::eager),
         budget(rules.budget),
+        turns(rules),
         random(seed),
         blocks(heap),
         forks(1024, shared && rules.stealing),
@@ -165,8 +198,7 @@ class alignas(128) processor {
 
   // Owner only.
   int32_t slice = 0;             // dispatches left before the worker's loop looks around
-  int32_t slice_length = 0;      // how many there were
-  slice_turns until;             // what the loop looks at then
+  slice_turns turns;             // what it looks at then
   bool asked_kernel = false;     // for completions, since it last looked at I/O
   uint32_t next_victim = 0;      // where the next search begins, if victims have their turns
   uint32_t latency_countdown;    // new tasks until the next one is sampled
@@ -185,7 +217,6 @@ class alignas(128) processor {
   uint64_t tasks_looked_over = 0;   // tasks_created when a task was counted last
   entry_table entries;              // read by any thread
   lock_crossings crossings;
-  int64_t alone_since_ns = 0;       // not 0: the tasks of many timers became ready then, and nobody was woken for them
   uint32_t epoch_passed = 0;        // the last one; see [epoch]
   int64_t bytes_until_look = 0;     // that it may take before it looks at what is held; see epoch.h
   processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
@@ -214,6 +245,8 @@ class alignas(128) processor {
 
   // See gather.cc. `gathers`: nobody steals from it or is woken for it; always so if nobody steals at all.
   alignas(64) std::atomic<bool> gathers;
+  // Not 0: the tasks of many timers became ready then, and nobody was woken for them. Written by the owner.
+  std::atomic<int64_t> alone_since_ns{0};
   std::atomic<int64_t> gathering_end_ns{0};
   std::atomic<int64_t> gathering_ns{0};  // how long, this time
 

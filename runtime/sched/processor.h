@@ -101,7 +101,8 @@ class idle_clock {
   std::atomic<int64_t> state_{0};  // busy: the idle time so far; idle: that less the time of the beginning, less `idle`
 };
 
-/// What has its turn when a slice of dispatches is over, and how long slices are. With the defaults all have, each time.
+/// What has its turn when a slice of dispatches is over, and how long slices are. With the defaults everything has,
+/// each time.
 class slice_turns {
  public:
   explicit slice_turns(const scheduling_options& rules) noexcept

@@ -129,8 +129,8 @@ json to_json(const document& d) {
   for (const side& s : d.sides) {
     json runs = json::array();
     for (const record& r : s.runs) runs.push_back(to_json(r));
-    json settings = json::object();
-    for (const auto& [name, value] : s.settings) settings[name] = value;
+    json settings = json::array();  // in the order of `list`
+    for (const auto& [name, value] : s.settings) settings.push_back({name, value});
     sides.push_back(
         {{"variant", s.text}, {"judged", s.judged}, {"unit", s.unit}, {"settings", settings}, {"runs", runs}});
   }
@@ -190,8 +190,8 @@ absl::StatusOr<document> document_from_json(const json& j) {
       one.text = s.at("variant").get<std::string>();
       one.judged = s.at("judged").get<std::string>();
       one.unit = s.at("unit").get<std::string>();
-      for (const auto& [name, value] : s.at("settings").items())
-        one.settings.emplace_back(name, value.get<std::string>());
+      for (const json& pair : s.at("settings"))
+        one.settings.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
       for (const json& r : s.at("runs")) {
         absl::StatusOr<record> read = record_from_json(r);
         if (!read.ok()) return read.status();

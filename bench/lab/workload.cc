@@ -12,7 +12,9 @@ int64_t context::operator[](std::string_view name) const {
 const std::vector<const workload*>& all_workloads() {
   static const std::vector<const workload*> all = [] {
     std::vector<const workload*> list;
-    for (const std::span<const workload> file : {message_workloads(), fork_workloads(), replay_workloads()})
+    for (const std::span<const workload> file :
+         {message_workloads(), pipeline_workloads(), fork_workloads(), contention_workloads(), time_workloads(),
+          outside_workloads(), replay_workloads()})
       for (const workload& one : file) list.push_back(&one);
     return list;
   }();

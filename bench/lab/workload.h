@@ -129,11 +129,23 @@ struct workload {
   judged_by judged = judged_by::time;
 };
 
-/// workloads_fork.cc: fork and join.
-std::span<const workload> fork_workloads();
-
 /// workloads_message.cc: tasks that send to each other.
 std::span<const workload> message_workloads();
+
+/// workloads_pipeline.cc: stages with channels between them.
+std::span<const workload> pipeline_workloads();
+
+/// workloads_fork.cc: fork and join, and many tasks at once.
+std::span<const workload> fork_workloads();
+
+/// workloads_contention.cc: locks and permits.
+std::span<const workload> contention_workloads();
+
+/// workloads_time.cc: timers and wake-ups.
+std::span<const workload> time_workloads();
+
+/// workloads_outside.cc: plain threads, sockets, and who is kept waiting.
+std::span<const workload> outside_workloads();
 
 /// workloads_replay.cc: arrivals that do not wait.
 std::span<const workload> replay_workloads();

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "choice.h"
+#include "command_line.h"
 #include "values.h"
 #include "variant.h"
 #include "workload.h"
@@ -31,13 +32,14 @@ TEST(ListsTest, EveryWorkloadHasANameOfItsOwn) {
   }
 }
 
-TEST(ListsTest, NoParameterHasTheNameOfAChoice) {
+TEST(ListsTest, NoParameterHasTheNameOfAChoiceOrOfAnOptionOfTheLab) {
   for (const workload* w : all_workloads()) {
     std::set<std::string_view> seen;
     for (const parameter& p : w->parameters) {
       EXPECT_TRUE(is_name(p.name)) << w->name << " " << p.name;
       EXPECT_TRUE(seen.insert(p.name).second) << w->name << " " << p.name;
       EXPECT_EQ(find_choice(p.name), nullptr) << w->name << " " << p.name;
+      for (const lab_option& o : lab_option_list()) EXPECT_NE(p.name, o.name) << w->name;
       EXPECT_LE(p.least, p.preset) << w->name << " " << p.name;
       EXPECT_GE(p.most, p.preset) << w->name << " " << p.name;
     }

@@ -501,13 +501,13 @@ constexpr std::array buffers_parameters{
     parameter{"bytes", 1, 1 << 20, 1024, "of a record, in bytes"},
     parameter{"held", 1, 1'000'000, 1, "buffers in use at the same time"},
     parameter{"sizes", 1, 8, 1, "of records, which take turns, each twice the one before"},
-    parameter{"rounds", 1, 1'000'000, 1, "of one size, before it is the next one's turn; a round is what is held"},
+    parameter{"batches", 1, 1'000'000, 1, "of one size, before it is the next one's turn; a batch is what is held"},
 };
 
 outcome run_buffers(context& c) {
   const rounds r{static_cast<uint64_t>(c["buffers"]), static_cast<std::size_t>(c["held"]),
                  static_cast<std::size_t>(c["bytes"]), static_cast<std::size_t>(c["sizes"]),
-                 static_cast<std::size_t>(c["rounds"])};
+                 static_cast<std::size_t>(c["batches"])};
   const counted epochs(c.rt(), "/gc/cycles/total:gc-cycles");
   switch (static_cast<owner>(c["owner"])) {
     case owner::caller: read_all_from<callers_source>(c, r, sum_of_contents); break;

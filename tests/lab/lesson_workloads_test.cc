@@ -66,7 +66,7 @@ TEST(LessonWorkloadsTest, EveryOwnerOfABufferKeepsItsContents) {
                                          {"bytes", "100"},
                                          {"held", held},
                                          {"sizes", "3"},
-                                         {"rounds", "2"}})
+                                         {"batches", "2"}})
                     .operations,
                 1000u)
           << owner;

@@ -23,6 +23,7 @@
 #include "launch.h"
 #include "machine.h"
 #include "peers.h"
+#include "self_check.h"
 #include "show.h"
 #include "trace.h"
 #include "values.h"
@@ -58,6 +59,9 @@ usage: weft-lab COMMAND ...
                                    a trace again, at a chosen volume; with `vs`, compared
   report FILE.json --html=FILE     reports from the figures of an earlier command
   peers [--only=WORKLOAD,...]      weft_workloads beside the programs of bench/peers that are built
+  self-check [--only=WORKLOAD,...] [--sessions=2]
+                                   whether this machine's answers can be believed: workloads against themselves, and
+                                   against themselves with a tenth more work; --seconds and --rounds are those of each
   help                             this text
 
 examples
@@ -182,7 +186,12 @@ void measure(document& d, const std::vector<variant>& variants, const lab_option
   d.warnings = noise_warnings(before, read_processor_time(), s, judged);
   d.ended = to_string(s.ended);
   if (s.ended == ending::failed) d.failure = std::string(s.failure.message());
-  for (std::size_t i = 0; i < variants.size(); ++i) d.sides[i].runs = std::move(s.runs[i]);
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    // A program may say how many operations a run is.
+    const auto has_more = [](const record& r) { return figure(r, "operations") != 1; };
+    if (variants[i].work == nullptr && std::ranges::any_of(s.runs[i], has_more)) d.sides[i].unit = "operation";
+    d.sides[i].runs = std::move(s.runs[i]);
+  }
 }
 
 // Files --------------------------------------------------------------------------------------------------------------
@@ -496,13 +505,36 @@ int peers(const command_line& line, const words&) {
   return interrupted() ? status_of_interrupt : 0;
 }
 
+int check_itself(const command_line& line, const words& all) {
+  if (line.has_vs) return fail(misuse("self-check has no sides"));
+  if (absl::Status s = check_words("self-check", line.words, 0, ""); !s.ok()) return fail(s);
+  const lab_options& lab = line.lab;
+  if (!lab.json.empty() || !lab.csv.empty() || !lab.html.empty())
+    return fail(misuse("self-check prints a table only; --json, --csv and --html are for single comparisons"));
+  lab_options next = lab;
+  absl::StatusOr<int> status = self_check(line, [&](const std::vector<variant>& sides) {
+    document d = begin("compare", all);
+    measure(d, sides, next);
+    ++next.seed;
+    return d;
+  });
+  return status.ok() ? *status : fail(status.status());
+}
+
 struct command {
   const char* name;
   int (*run)(const command_line& line, const words& all);
 };
 
-constexpr command commands[] = {{"list", list},           {"run", run},       {"compare", compare}, {"sweep", sweep},
-                                {"record", record_trace}, {"replay", replay}, {"report", report},   {"peers", peers}};
+constexpr command commands[] = {{"list", list},
+                                {"run", run},
+                                {"compare", compare},
+                                {"sweep", sweep},
+                                {"record", record_trace},
+                                {"replay", replay},
+                                {"report", report},
+                                {"peers", peers},
+                                {"self-check", check_itself}};
 
 }  // namespace
 

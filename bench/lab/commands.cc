@@ -20,6 +20,7 @@
 
 #include "command_line.h"
 #include "document.h"
+#include "expectations.h"
 #include "launch.h"
 #include "machine.h"
 #include "peers.h"
@@ -58,6 +59,9 @@ usage: weft-lab COMMAND ...
                                    a trace again, at a chosen volume; with `vs`, compared
   report FILE.json --html=FILE     reports from the figures of an earlier command
   peers [--only=WORKLOAD,...]      weft_workloads beside the programs of bench/peers that are built
+  expectations [CHOICE...] [--docs=FILE]
+                                   whether choices do what their list says: each expectation as a comparison; --docs
+                                   keeps what was measured in a page like docs/choices.md
   help                             this text
 
 examples
@@ -128,16 +132,6 @@ std::string utc_now() {
   char text[40];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text;
-}
-
-std::string judged_figure(const variant& v) {
-  if (v.work == nullptr) return "time_per_operation_ns";
-  switch (v.work->judged) {
-    case judged_by::time: break;
-    case judged_by::p50: return "latency_p50_ns";
-    case judged_by::p99: return "latency_p99_ns";
-  }
-  return "time_per_operation_ns";
 }
 
 side make_side(const variant& v) {
@@ -246,9 +240,10 @@ document begin(const char* kind, const words& all) {
 }
 
 std::string effect_text(const expectation& e) {
+  const std::string what = e.figure.empty() ? "what it is judged by" : std::string(e.figure);
   switch (e.expected) {
-    case expectation::effect::slower: return "B is slower";
-    case expectation::effect::faster: return "B is faster";
+    case expectation::effect::more: return "B has more of " + what;
+    case expectation::effect::less: return "B has less of " + what;
     case expectation::effect::none: break;
   }
   return "no measurable difference";
@@ -484,13 +479,32 @@ int peers(const command_line& line, const words&) {
   return interrupted() ? status_of_interrupt : 0;
 }
 
+int expectations(const command_line& line, const words& all) {
+  if (line.has_vs) return fail(misuse("expectations has no sides; its comparisons are in the list of choices"));
+  lab_options next = line.lab;
+  absl::StatusOr<int> status = check_expectations(line, [&](const std::vector<variant>& sides) {
+    document d = begin("compare", all);
+    measure(d, sides, next);
+    ++next.seed;
+    return d;
+  });
+  return status.ok() ? *status : fail(status.status());
+}
+
 struct command {
   const char* name;
   int (*run)(const command_line& line, const words& all);
 };
 
-constexpr command commands[] = {{"list", list},           {"run", run},       {"compare", compare}, {"sweep", sweep},
-                                {"record", record_trace}, {"replay", replay}, {"report", report},   {"peers", peers}};
+constexpr command commands[] = {{"list", list},
+                                {"run", run},
+                                {"compare", compare},
+                                {"sweep", sweep},
+                                {"record", record_trace},
+                                {"replay", replay},
+                                {"report", report},
+                                {"peers", peers},
+                                {"expectations", expectations}};
 
 }  // namespace
 

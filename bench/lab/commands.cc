@@ -20,6 +20,7 @@
 
 #include "command_line.h"
 #include "document.h"
+#include "expectations.h"
 #include "launch.h"
 #include "machine.h"
 #include "peers.h"
@@ -62,6 +63,9 @@ usage: weft-lab COMMAND ...
   self-check [--only=WORKLOAD,...] [--sessions=2]
                                    whether this machine's answers can be believed: workloads against themselves, and
                                    against themselves with a tenth more work; --seconds and --rounds are those of each
+  expectations [CHOICE...] [--docs=FILE]
+                                   whether choices do what their list says: each expectation as a comparison; --docs
+                                   keeps what was measured in a page like docs/choices.md
   help                             this text
 
 examples
@@ -132,16 +136,6 @@ std::string utc_now() {
   char text[40];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text;
-}
-
-std::string judged_figure(const variant& v) {
-  if (v.work == nullptr) return "time_per_operation_ns";
-  switch (v.work->judged) {
-    case judged_by::time: break;
-    case judged_by::p50: return "latency_p50_ns";
-    case judged_by::p99: return "latency_p99_ns";
-  }
-  return "time_per_operation_ns";
 }
 
 side make_side(const variant& v) {
@@ -261,9 +255,10 @@ document begin(const char* kind, const words& all) {
 }
 
 std::string effect_text(const expectation& e) {
+  const std::string what = e.figure.empty() ? "what it is judged by" : std::string(e.figure);
   switch (e.expected) {
-    case expectation::effect::slower: return "B is slower";
-    case expectation::effect::faster: return "B is faster";
+    case expectation::effect::more: return "B has more of " + what;
+    case expectation::effect::less: return "B has less of " + what;
     case expectation::effect::none: break;
   }
   return "no measurable difference";
@@ -505,19 +500,37 @@ int peers(const command_line& line, const words&) {
   return interrupted() ? status_of_interrupt : 0;
 }
 
-int check_itself(const command_line& line, const words& all) {
-  if (line.has_vs) return fail(misuse("self-check has no sides"));
-  if (absl::Status s = check_words("self-check", line.words, 0, ""); !s.ok()) return fail(s);
-  const lab_options& lab = line.lab;
-  if (!lab.json.empty() || !lab.csv.empty() || !lab.html.empty())
-    return fail(misuse("self-check prints a table only; --json, --csv and --html are for single comparisons"));
-  lab_options next = lab;
-  absl::StatusOr<int> status = self_check(line, [&](const std::vector<variant>& sides) {
+// Measures sides as `compare` would, each time with the next seed.
+measurer comparisons(lab_options& next, const words& all) {
+  return [&](const std::vector<variant>& sides) {
     document d = begin("compare", all);
     measure(d, sides, next);
     ++next.seed;
     return d;
-  });
+  };
+}
+
+// What self-check and expectations do not take.
+absl::Status check_prints_only(std::string_view command, const command_line& line) {
+  const lab_options& lab = line.lab;
+  if (line.has_vs) return misuse(std::string(command) + " has no sides; it brings its own comparisons");
+  if (!lab.json.empty() || !lab.csv.empty() || !lab.html.empty())
+    return misuse(std::string(command) + " prints a table only; --json, --csv and --html are for single comparisons");
+  return absl::OkStatus();
+}
+
+int check_itself(const command_line& line, const words& all) {
+  if (absl::Status s = check_prints_only("self-check", line); !s.ok()) return fail(s);
+  if (absl::Status s = check_words("self-check", line.words, 0, ""); !s.ok()) return fail(s);
+  lab_options next = line.lab;
+  absl::StatusOr<int> status = self_check(line, comparisons(next, all));
+  return status.ok() ? *status : fail(status.status());
+}
+
+int expectations(const command_line& line, const words& all) {
+  if (absl::Status s = check_prints_only("expectations", line); !s.ok()) return fail(s);
+  lab_options next = line.lab;
+  absl::StatusOr<int> status = check_expectations(line, comparisons(next, all));
   return status.ok() ? *status : fail(status.status());
 }
 
@@ -534,7 +547,8 @@ constexpr command commands[] = {{"list", list},
                                 {"replay", replay},
                                 {"report", report},
                                 {"peers", peers},
-                                {"self-check", check_itself}};
+                                {"self-check", check_itself},
+                                {"expectations", expectations}};
 
 }  // namespace
 

@@ -31,6 +31,7 @@ case_unknown_names_are_refused_with_what_there_is() {
   refused "there are: ping-pong" run nope
   refused "has --n; the choices are --processors" run fib --zap=1
   refused "there are: ping-pong" list nope
+  refused "there are: processors run-next" expectations nope
   refused "has no option '--zap'" report "$0" --zap=1
   refused "has no option '--zap'" peers --zap=1
   refused "has no option '--zap'" self-check --zap=1

@@ -130,7 +130,7 @@ memory_classes reading::read_memory() {
   m.slabs = h.metadata_bytes;
   m.caches = sched.processors().size() * sizeof(mem::block_cache);
   m.metadata = sched.epochs().runtime_bytes() - m.caches;
-  m.other = epochs().held.pooled + epochs().held.channels;
+  m.other = epochs().held.pooled + epochs().held.channels + epochs().held.empty_spans;
   return m;
 }
 
@@ -400,8 +400,8 @@ constexpr std::array rows{
         memory<&memory_classes::slabs>},
     row{{"/memory/classes/metadata/other:bytes", "The runtime's objects: scheduler, processors, queues.", u64, gauge},
         memory<&memory_classes::metadata>},
-    row{{"/memory/classes/other:bytes", "Objects of pools, those in use too, and channels; of the process.", u64,
-         gauge},
+    row{{"/memory/classes/other:bytes",
+         "Objects of pools, those in use too, free memory for buffers, channels; of the process.", u64, gauge},
         memory<&memory_classes::other>},
     row{{"/memory/classes/total:bytes", "The sum of the other classes.", u64, gauge},
         [](reading& r, writer out) { out.uint64(r.memory().total()); }},

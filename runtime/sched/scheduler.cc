@@ -259,9 +259,7 @@ void scheduler::rearm_wake_fd() noexcept {
     seams_.sys->signal_event_fd(event_fd_);
 }
 
-bool scheduler::watch_for_host(int fd) noexcept {
-  return wake_fd_ < 0 || seams_.sys->add_to_wait_set(wake_fd_, fd);
-}
+bool scheduler::watch_for_host(int fd) noexcept { return wake_fd_ < 0 || seams_.sys->add_to_wait_set(wake_fd_, fd); }
 
 void scheduler::wait_for_work() noexcept {
   if (wake_fd_ < 0) return;
@@ -293,6 +291,11 @@ void wake(uintptr_t who) noexcept {
 
 // For work in the queues of the running processor.
 void scheduler::wake_one_for(processor& p) noexcept {
+  // Others may come for this, and for what its timers have left: between K1 and K2.
+  // relaxed: its own; thieves see it as they see the work, after L2.
+  if (p.alone_since_ns.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    // relaxed: as above.
+    p.alone_since_ns.store(0, std::memory_order_relaxed);
   // relaxed: see gather.cc.
   if (!p.gathers.load(std::memory_order_relaxed)) wake_one();
 }

@@ -15,6 +15,9 @@
 //   under the list's lock. Other threads drive no processor (plain ones, the blocking pool's, the monitor) and fence.
 // A strand that is put into an empty run-next slot is not published in this sense: its processor is about to run it. If
 // it computes on instead, a searching worker or the monitor finds the slot unchanged and moves the strand (run_next.h).
+// The tasks of many timers are not either: while `alone_since_ns` of their processor is not 0, and for 400 us at most,
+// others leave its ring to it, also in L3 (worker.cc). The processor clears it between K1 and K2 when it publishes, so
+// L2 makes that visible to L3 as well.
 //
 // Source: Go's and Tokio's rules (one searcher at a time, wake chains), with the barrier moved to the sleeper.
 #pragma once
@@ -25,6 +28,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -291,6 +295,7 @@ class scheduler {
   bool is_alone(const worker& w) const noexcept;
   bool search(worker& w, work& out) noexcept;
   void give_token(worker& w) noexcept;
+  bool keeps_ring(const processor& victim) noexcept;
   bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
   bool steal_run_next(processor& p, processor& victim, work& out) noexcept;
   bool idle(worker& w) noexcept;
@@ -303,9 +308,8 @@ class scheduler {
   int64_t earliest_timer() noexcept;
   int64_t earliest_wanted_timer() noexcept;
   bool fire_wanted(processor& p, work& out) noexcept;
-  void ready_due(processor& p, strand* first, uint32_t count, int64_t now) noexcept;
+  void ready_due(processor& p, const processor& timers_of, strand* first, uint32_t count, int64_t now) noexcept;
   WEFT_RARE void help_with_due(processor& p) noexcept;
-  int64_t timers_wanted_ns(const processor& p) noexcept;
   bool take_io(processor& p, work& out, bool enter_kernel = true) noexcept;
   void close_pollers() noexcept;
   bool sleep_of(worker& w, int64_t timeout_ns) noexcept;

@@ -23,6 +23,8 @@ absl::Status set_lab_option(lab_options& lab, std::string_view name, std::string
     (name == "json" ? lab.json : name == "csv" ? lab.csv : lab.html) = value;
   } else if (name == "quiet") {
     lab.quiet = true;
+  } else if (name == "dry-run") {
+    lab.dry_run = true;
   } else if (name == "help") {
     lab.help = true;
   } else if (name == "precision") {
@@ -65,6 +67,7 @@ const std::vector<lab_option>& lab_option_list() {
       {"csv", "FILE", "all figures of all runs, one a line"},
       {"html", "FILE", "a report with plots, one file that needs no network"},
       {"quiet", "", "no progress bar (there is one on terminals only)"},
+      {"dry-run", "", "run, compare, sweep, replay: check the command line and print the sides, measure nothing"},
       {"help", "", "how to use the command"},
   };
   return list;

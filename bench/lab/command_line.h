@@ -25,6 +25,7 @@ struct lab_options {
   std::string csv;
   std::string html;
   bool quiet = false;
+  bool dry_run = false;
   bool help = false;
 };
 

@@ -150,7 +150,9 @@ side make_side(const variant& v) {
   s.judged = judged_figure(v);
   s.unit = v.work == nullptr ? "run" : std::string(v.work->unit);
   if (v.work == nullptr) return s;
-  for (const auto& [name, value] : parameters_of(v)) s.settings.emplace_back(name, std::to_string(value));
+  const context::parameter_values values = parameters_of(v);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    s.settings.emplace_back(values[i].first, text_of(v.work->parameters[i], values[i].second));
   const settings in_force = settings_of(v);
   for (const choice& c : all_choices()) s.settings.emplace_back(c.name, c.get(in_force));
   return s;
@@ -233,6 +235,10 @@ absl::StatusOr<std::string> read_file(const std::string& path) {
 
 // Measures, prints, writes; the exit status.
 int finish(document d, const std::vector<variant>& variants, const lab_options& lab) {
+  if (lab.dry_run) {
+    for (const variant& v : variants) std::printf("%s\n", v.text().c_str());
+    return 0;
+  }
   measure(d, variants, lab);
   // The files first: whoever reads the terminal's tables may be gone, `head` for one.
   if (absl::Status s = write_reports(d, lab); !s.ok()) return fail(s);
@@ -268,6 +274,13 @@ void print_choice(const choice& c) {
               c.get(settings{}).c_str());
 }
 
+std::string allowed_text(const parameter& p) {
+  if (p.names.empty()) return std::to_string(p.least) + " to " + std::to_string(p.most);
+  std::string text;
+  for (const std::string_view name : p.names) text += (text.empty() ? "" : ", ") + std::string(name);
+  return text;
+}
+
 void print_workload(const workload& w) {
   std::printf("%s: %s\n  shows: %s\n  an operation is a %s; judged by %s\n", std::string(w.name).c_str(),
               std::string(w.summary).c_str(), std::string(w.shows).c_str(), std::string(w.unit).c_str(),
@@ -275,9 +288,8 @@ void print_workload(const workload& w) {
               : w.judged == judged_by::p50 ? "the median latency"
                                            : "the 99th percentile of the latency");
   for (const parameter& p : w.parameters)
-    std::printf("  --%-22s %s\n  %26s%lld to %lld; default %lld\n", std::string(p.name).c_str(),
-                std::string(p.meaning).c_str(), "", static_cast<long long>(p.least), static_cast<long long>(p.most),
-                static_cast<long long>(p.preset));
+    std::printf("  --%-22s %s\n  %26s%s; default %s\n", std::string(p.name).c_str(), std::string(p.meaning).c_str(), "",
+                allowed_text(p).c_str(), text_of(p, p.preset).c_str());
 }
 
 int list(const command_line& line, const words&) {

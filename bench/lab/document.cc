@@ -80,7 +80,7 @@ std::vector<row> rows_of(const document& d) {
     for (const record& run : s.runs)
       for (const auto& [name, value] : run.values)
         if (!name.starts_with("/") && !unlisted.contains(name) && listed.insert(name).second)
-          rows.push_back({name, name, name.ends_with("_ns") ? "ns" : name.ends_with("_bytes") ? "B" : "", false});
+          rows.push_back({name, name, name.ends_with("_ns") ? "ns" : name.ends_with("_bytes") ? "B" : "", false, true});
   return rows;
 }
 

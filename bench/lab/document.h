@@ -46,6 +46,7 @@ struct row {
   std::string what;    ///< for people
   std::string unit;    ///< for show()
   bool judged = false;
+  bool own = false;  ///< the workload measured it, not the lab
 };
 
 /// The figures worth a line that any of the sides has; what decides comes first.

@@ -14,8 +14,17 @@ const parameter* find_parameter(const workload& work, std::string_view name) {
   return found == work.parameters.end() ? nullptr : &*found;
 }
 
+absl::StatusOr<int64_t> parse_name(const parameter& p, std::string_view text) {
+  const auto found = std::ranges::find(p.names, text);
+  if (found != p.names.end()) return p.least + (found - p.names.begin());
+  std::string message = "--" + std::string(p.name) + "='" + std::string(text) + "'; allowed:";
+  for (const std::string_view name : p.names) message += " " + std::string(name);
+  return absl::InvalidArgumentError(message);
+}
+
 // A parameter that is 0 or 1 is a switch, and may be typed as one.
 absl::StatusOr<int64_t> parse_parameter(const parameter& p, std::string_view text) {
+  if (!p.names.empty()) return parse_name(p, text);
   if (p.least == 0 && p.most == 1 && (text == "on" || text == "off")) return text == "on" ? 1 : 0;
   return parse_number("--" + std::string(p.name), text, p.least, p.most);
 }

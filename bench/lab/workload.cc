@@ -9,12 +9,16 @@ int64_t context::operator[](std::string_view name) const {
   throw std::logic_error("the workload asks for a parameter that it does not declare: " + std::string(name));
 }
 
+std::string text_of(const parameter& p, int64_t value) {
+  return p.names.empty() ? std::to_string(value) : std::string(p.names[static_cast<std::size_t>(value - p.least)]);
+}
+
 const std::vector<const workload*>& all_workloads() {
   static const std::vector<const workload*> all = [] {
     std::vector<const workload*> list;
     for (const std::span<const workload> file :
          {message_workloads(), pipeline_workloads(), fork_workloads(), contention_workloads(), time_workloads(),
-          outside_workloads(), replay_workloads()})
+          outside_workloads(), lesson_workloads(), replay_workloads()})
       for (const workload& one : file) list.push_back(&one);
     return list;
   }();

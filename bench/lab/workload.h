@@ -30,14 +30,19 @@
 
 namespace weft_lab {
 
-/// A number that the workload's work depends on: `--name=value` on the command line.
+/// A number that the workload's work depends on, or one of several names: `--name=value` on the command line.
 struct parameter {
   std::string_view name;  ///< as typed, without the dashes
   int64_t least;
   int64_t most;
   int64_t preset;            ///< in force when not given
   std::string_view meaning;  ///< one line, with the unit
+  /// If there are any: how the values least, least + 1, ... to most are typed and shown.
+  std::span<const std::string_view> names = {};
 };
+
+/// The value as it is typed.
+std::string text_of(const parameter& p, int64_t value);
 
 /// What a run hands back besides what the lab measured itself.
 struct outcome {
@@ -146,6 +151,9 @@ std::span<const workload> time_workloads();
 
 /// workloads_outside.cc: plain threads, sockets, and who is kept waiting.
 std::span<const workload> outside_workloads();
+
+/// workloads_lesson.cc: what a call, a buffer and a recursion cost.
+std::span<const workload> lesson_workloads();
 
 /// workloads_replay.cc: arrivals that do not wait.
 std::span<const workload> replay_workloads();

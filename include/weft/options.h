@@ -25,7 +25,29 @@ struct task_info {
 
 enum class io_backend : uint8_t { automatic, uring, epoll };
 
+/// How much of a ring a thief takes, rounded up.
+enum class steal_share : uint8_t { half, quarter, one };
+
+/// Where a worker that searches begins to look: at random, or each time one processor further on.
+enum class victim_order : uint8_t { random, in_turn };
+
+/// Whom ready tasks wake.
+enum class wake_policy : uint8_t {
+  chain,  ///< one worker, if none searches; when it has found something it wakes the next
+  one,    ///< one worker, if none searches; it wakes another only for what no running processor will reach
+  eager,  ///< one worker for each task that becomes ready, whoever searches and wherever the task is
+};
+
+/// Where the timers are.
+enum class timer_placement : uint8_t {
+  per_processor,  ///< with the processor that set them
+  global,         ///< in one queue, which all processors share
+};
+
 /// Constants of the scheduler. The defaults are Go's where Go has them; see docs/scheduling.md.
+///
+/// Those from `steal` on are choices that others have made otherwise, here to be compared. Each may be combined with
+/// any other, but for what validate() says.
 struct scheduling_options {
   bool run_next = true;            ///< a readied task goes into the run-next slot, not to the end of the ring
   int run_next_in_a_row = 61;      ///< dispatches before run-next goes behind the ring; 1 to 1000000
@@ -40,6 +62,35 @@ struct scheduling_options {
   /// How much later than its deadline a timer may fire while all workers are idle, when many are due within a
   /// millisecond, so that one waking serves many (docs/scheduling.md); 0 to 1 s.
   std::chrono::nanoseconds timer_slack{1000000};
+
+  steal_share steal = steal_share::half;
+  victim_order victims = victim_order::random;
+  wake_policy wakes = wake_policy::chain;
+
+  /// Whether processors take ready tasks and forks from each other. Without it a task stays with the processor that
+  /// made it ready; what comes from outside goes round, what overflows a ring may go anywhere, and due timers of a
+  /// processor that sleeps or computes are fired by others.
+  bool stealing = true;
+
+  /// Every task that becomes ready goes through the global queue, one at a time: no rings, no run-next slots. Forks
+  /// are offered as ever.
+  bool global_fifo = false;
+
+  int io_interval = 61;  ///< dispatches between looks at what I/O has completed; 1 to 1000000
+
+  /// Worker i stays on the i-th of the CPUs that the process may use, beginning again after the last. What a task
+  /// starts by itself, threads and child processes, inherits that CPU. Nothing in a runtime that the host drives.
+  bool pin_workers = false;
+
+  timer_placement timers = timer_placement::per_processor;
+
+  /// Stacks of new tasks are as large as earlier tasks with the same function needed; else as large as the first one's.
+  bool stack_hint = true;
+
+  /// The monitor's thread. Without it nobody moves what waits behind a task that computes, tasks that share a lock are
+  /// never brought together, an epoch comes by growth alone, and dumps do not know for how long tasks have waited. It
+  /// also finds deadlocks and prints the schedtrace line, so these need it.
+  bool monitor = true;
 };
 
 struct options {

@@ -85,6 +85,33 @@ absl::Status read_debug(const char* text, options& out) {
   return absl::OkStatus();
 }
 
+struct choice {
+  std::string_view field;
+  int value;
+  int most;
+  std::string_view allowed;
+};
+
+absl::Status check_choices(const options& opts) {
+  const scheduling_options& rules = opts.scheduling;
+  const choice choices[] = {
+      {"steal", static_cast<int>(rules.steal), 2, "half, quarter and one"},
+      {"victims", static_cast<int>(rules.victims), 1, "random and in_turn"},
+      {"wakes", static_cast<int>(rules.wakes), 2, "chain, one and eager"},
+      {"timers", static_cast<int>(rules.timers), 1, "per_processor and global"},
+  };
+  for (const choice& c : choices)
+    if (c.value > c.most)
+      return absl::InvalidArgumentError("weft: options.scheduling." + std::string(c.field) + " is " +
+                                        std::to_string(c.value) + "; allowed are " + std::string(c.allowed));
+  if (rules.monitor) return absl::OkStatus();
+  const bool traces = opts.schedtrace.count() != 0;
+  if (traces || opts.detect_deadlock)
+    return absl::InvalidArgumentError(std::string("weft: options.scheduling.monitor is false; allowed is true with ") +
+                                      (traces ? "schedtrace" : "detect_deadlock"));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<options> options::from_env() {
@@ -129,10 +156,11 @@ absl::Status options::validate() const {
       {"scheduling.gather_above", scheduling.gather_above, 1, 1000},
       {"scheduling.idle_spin (ns)", scheduling.idle_spin.count(), 0, 1'000'000'000},
       {"scheduling.timer_slack (ns)", scheduling.timer_slack.count(), 0, 1'000'000'000},
+      {"scheduling.io_interval", scheduling.io_interval, 1, 1'000'000},
   };
   for (const ranged& f : fields)
     if (absl::Status s = check_range(f.field, f.value, f.least, f.most); !s.ok()) return s;
-  return absl::OkStatus();
+  return check_choices(*this);
 }
 
 }  // namespace weft

@@ -9,6 +9,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -90,6 +91,17 @@ class signals_blocked {
   sigset_t before_;
 };
 
+// The CPUs that the process may use, as the first caller may; none if the kernel does not say.
+const cpu_set_t& allowed_cpus() noexcept {
+  static const cpu_set_t allowed = [] {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    if (::sched_getaffinity(0, sizeof cpus, &cpus) != 0) CPU_ZERO(&cpus);
+    return cpus;
+  }();
+  return allowed;
+}
+
 timespec to_timespec(int64_t ns) noexcept {
   constexpr int64_t ns_per_second = 1'000'000'000;
   return {static_cast<time_t>(ns / ns_per_second), static_cast<long>(ns % ns_per_second)};
@@ -167,6 +179,26 @@ absl::Status system::start_thread(thread& out, void (*entry)(void*), void* argum
   static_cast<void>(start.release());  // run_thread() owns it now
   out.joinable_ = true;
   return absl::OkStatus();
+}
+
+absl::Status system::pin_thread(const thread& which, uint32_t index) noexcept {
+  const errno_keeper keep;
+  const cpu_set_t& allowed = allowed_cpus();
+  const int count = CPU_COUNT(&allowed);
+  if (count == 0) return refused("sched_getaffinity", EINVAL);
+  auto left = static_cast<int>(index % static_cast<uint32_t>(count));
+  int cpu = 0;
+  while (!CPU_ISSET(cpu, &allowed) || left-- > 0) ++cpu;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  const int error = ::pthread_setaffinity_np(which.handle_, sizeof one, &one);
+  return error == 0 ? absl::OkStatus() : refused("pthread_setaffinity_np", error);
+}
+
+void system::unpin_thread(const thread& which) noexcept {
+  const errno_keeper keep;
+  ::pthread_setaffinity_np(which.handle_, sizeof(cpu_set_t), &allowed_cpus());
 }
 
 void system::futex_wait(std::atomic<uint32_t>& word, uint32_t expected, int64_t timeout_ns) noexcept {

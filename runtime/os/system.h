@@ -64,6 +64,13 @@ class system {
   [[nodiscard]] virtual absl::Status start_thread(thread& out, void (*entry)(void*), void* argument,
                                                   const char* name) noexcept;
 
+  /// Keeps a started thread on one of the CPUs that the process may use: the one at `index`, counted round and round.
+  /// Which these are is asked once, before the first thread is pinned. Error: RESOURCE_EXHAUSTED.
+  [[nodiscard]] virtual absl::Status pin_thread(const thread& which, uint32_t index) noexcept;
+
+  /// Lets a started thread run on all CPUs that the process may use, as far as the kernel allows.
+  virtual void unpin_thread(const thread& which) noexcept;
+
   /// Sleeps while `word` holds `expected`, for at most `timeout_ns` (negative: for ever).
   ///
   /// May return early for no reason (a signal, a stray wake), so callers look at the word again.

@@ -58,6 +58,7 @@ bool blocking_pool::start_thread() noexcept {
   });
   auto w = std::make_unique<worker>(*this);
   if (!sys_.start_thread(w->thread, thread_entry, w.get(), "weft-blocking").ok()) return false;
+  if (unpins_) sys_.unpin_thread(w->thread);
   ++threads_;
   workers_.push_back(std::move(w));
   return true;

@@ -21,7 +21,9 @@ namespace weft::detail {
 
 class blocking_pool {
  public:
-  blocking_pool(os::system& sys, std::size_t most_threads) noexcept : sys_(sys), most_threads_(most_threads) {}
+  /// `unpins`: the threads that start its own are pinned, and its own are not to be.
+  blocking_pool(os::system& sys, std::size_t most_threads, bool unpins = false) noexcept
+      : sys_(sys), most_threads_(most_threads), unpins_(unpins) {}
   ~blocking_pool() { close(INT64_MAX); }
   blocking_pool(const blocking_pool&) = delete;
   blocking_pool& operator=(const blocking_pool&) = delete;
@@ -57,6 +59,7 @@ class blocking_pool {
 
   os::system& sys_;
   const std::size_t most_threads_;
+  const bool unpins_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // a job came, or ending_
   std::condition_variable ended_;    // the last thread ends

@@ -85,6 +85,9 @@ void scheduler::locks_crossed(processor& p, bias_owner<>* from) noexcept {
   const auto percent = static_cast<uint64_t>(s.opts_.scheduling.gather_above);
   if (!measured || waited * 100 < lasted * percent) return;
   if (s.how_ != drive::threads || s.seams_.time->manual()) return;
+  // Without the monitor gathering would not end.
+  const scheduling_options& rules = s.opts_.scheduling;
+  if (!rules.stealing || rules.global_fifo || !rules.monitor) return;
   c.windows = 0;
   for (auto& other : s.processors_) {
     if (other->locks != from) continue;
@@ -140,6 +143,7 @@ void scheduler::wake_driver_of(processor& p) noexcept {
 }
 
 bool scheduler::end_gathering(processor& p, int64_t now, bool behind) noexcept {
+  if (!opts_.scheduling.stealing) return false;  // every processor keeps its own, always
   // relaxed: here and below, see the top of this file.
   if (!p.gathers.load(std::memory_order_relaxed)) return false;
   if (!behind && now < p.gathering_end_ns.load(std::memory_order_relaxed)) return false;

@@ -120,14 +120,14 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
           if (io != nullptr && io->is_busy()) long_resumes_before_io_.add();
         }
         last.over_long = true;
-        if (idle_workers() == 0 && processors_.size() > 1) {
+        if (idle_workers() == 0 && processors_.size() > 1 && opts_.scheduling.stealing) {
           move_to_global_queue(*p, next == last.run_next ? next : nullptr, global_);
           wake_one();  // a worker may have gone to sleep meanwhile
         }
       }
       // It computes: what waits behind it should move.
-      if (next != nullptr && next == last.run_next) work_waits = true;
-      if (p->ring.size() != 0 || p->forks.public_size() != 0 || !p->mail.empty()) work_waits = true;
+      const bool others_wait = p->ring.size() != 0 || p->forks.public_size() != 0 || !p->mail.empty();
+      if (opts_.scheduling.stealing && (others_wait || (next != nullptr && next == last.run_next))) work_waits = true;
       // relaxed: the lock in fire_timers() decides.
       if (p->next_timer_ns.load(std::memory_order_relaxed) <= now) {
         uint32_t count = 0;

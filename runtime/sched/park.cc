@@ -91,20 +91,20 @@ WEFT_INLINE void take_timer(processor& p, sleeper& node) noexcept {
 }  // namespace
 
 std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf, std::source_location where) noexcept {
-  processor& p = *this_context.proc;
-  announce_wait(p.timer_lock);
-  p.timer_lock.lock();
+  processor& at = *this_context.proc->timers_at;
+  announce_wait(at.timer_lock);
+  at.timer_lock.lock();
   if (stop_pending()) {
-    p.timer_lock.unlock();
+    at.timer_lock.unlock();
     node.result = wait_result::stopped;
     return leaf;
   }
   strand* s = detach(leaf);
   begin_wait(s, node, wait_reason::sleep, where);
   waits_from_now(s);
-  node.home = &p;
-  add_timer(p, node);
-  p.timer_lock.unlock();
+  node.home = &at;
+  add_timer(at, node);
+  at.timer_lock.unlock();
   return switch_away();
 }
 
@@ -145,7 +145,7 @@ int64_t deadline_after(std::chrono::nanoseconds d) noexcept {
 }
 
 biased_lock* timer_arm_lock(sleeper& s) noexcept {
-  if (s.home == nullptr) s.home = this_context.proc;
+  if (s.home == nullptr) s.home = this_context.proc->timers_at;
   return &s.home->timer_lock;
 }
 

@@ -4,6 +4,8 @@
 // in tests a single thread drives several in turn.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -99,6 +101,51 @@ class idle_clock {
   std::atomic<int64_t> state_{0};  // busy: the idle time so far; idle: that less the time of the beginning, less `idle`
 };
 
+/// What has its turn when a slice of dispatches is over, and how long slices are. With the defaults everything has,
+/// each time.
+class slice_turns {
+ public:
+  explicit slice_turns(const scheduling_options& rules) noexcept
+      : intervals_{rules.run_next_in_a_row, rules.global_queue_interval, rules.io_interval},
+        left_(intervals_),
+        // Without a ring each dispatch comes from the global queue, by way of the loop.
+        longest_(rules.global_fifo ? 1 : INT32_MAX),
+        length_(shortest_left()),
+        coincide_(longest_ > 1 && left_[0] == left_[1] && left_[1] == left_[2]) {}
+
+  /// A slice is over. One that was cut short counts whole, so that all have their turns in short ones, too.
+  WEFT_INLINE void pass() noexcept {
+    if (!coincide_) [[unlikely]]
+      count();
+  }
+
+  bool of_ring() const noexcept { return ring_; }      ///< before run-next
+  bool of_global() const noexcept { return global_; }  ///< the global queue before both
+  bool of_io() const noexcept { return io_; }          ///< what I/O has completed
+  int32_t length() const noexcept { return length_; }  ///< of the next slice
+
+ private:
+  int32_t shortest_left() const noexcept {
+    return std::min(longest_, std::min(left_[0], std::min(left_[1], left_[2])));
+  }
+  WEFT_RARE void count() noexcept {
+    for (std::size_t i = 0; i < left_.size(); ++i) left_[i] -= length_;
+    ring_ = left_[0] <= 0;
+    global_ = left_[1] <= 0;
+    io_ = left_[2] <= 0;
+    for (std::size_t i = 0; i < left_.size(); ++i)
+      if (left_[i] <= 0) left_[i] = intervals_[i];
+    length_ = shortest_left();
+  }
+
+  const std::array<int32_t, 3> intervals_;
+  std::array<int32_t, 3> left_;
+  const int32_t longest_;
+  int32_t length_;
+  const bool coincide_;
+  bool ring_ = true, global_ = true, io_ = true;
+};
+
 /// Locks that came from other processors, in a window; see gather.cc.
 struct lock_crossings {
   uint32_t count = 0;
@@ -117,11 +164,15 @@ class alignas(128) processor {
             const scheduling_options& rules)
       : sched(owner),
         index(number),
-        use_run_next(rules.run_next),
+        readies_plainly(rules.run_next && !rules.global_fifo && rules.wakes != wake_policy::eager),
         budget(rules.budget),
+        turns(rules),
         random(seed),
         blocks(heap),
-        forks(1024, shared) {
+        forks(1024, shared && rules.stealing),
+        ring(!rules.global_fifo),
+        gathers(!rules.stealing && !rules.global_fifo) {
+    if (!rules.stack_hint) no_hint = UINT32_MAX;
     // Counting begins anywhere in a period, so that what is rare is not always measured.
     // relaxed: constant by now.
     latency_countdown = wait_countdown = 1 + random.below(sampling::waits.load(std::memory_order_relaxed));
@@ -140,12 +191,17 @@ class alignas(128) processor {
   scheduler& sched;
   const uint32_t index;
   bias_owner<>* const locks = take_bias_owner();
-  const bool use_run_next;  // options.scheduling.run_next
-  const int32_t budget;     // options.scheduling.budget
+  const bool readies_plainly;  // into run-next, and wakes nobody; see scheduler::ready_otherwise()
+  const int32_t budget;        // options.scheduling.budget
+  // A function whose stack hint is not larger has its tasks begun on the slow path: all of them, if hints are off.
+  uint32_t no_hint = 0;
+  processor* timers_at = this;  // where its timers are: its own queue or that of all
 
   // Owner only.
   int32_t slice = 0;             // dispatches left before the worker's loop looks around
-  bool asked_kernel = false;     // for completions, since the last slice ended
+  slice_turns turns;             // what it looks at then
+  bool asked_kernel = false;     // for completions, since it last looked at I/O
+  uint32_t next_victim = 0;      // where the next search begins, if victims have their turns
   uint32_t latency_countdown;    // new tasks until the next one is sampled
   uint32_t wait_countdown;       // waits until the next one is measured
   uint32_t lock_wait_countdown;  // the same for mutexes
@@ -188,8 +244,8 @@ class alignas(128) processor {
 
   scope_edges scopes;
 
-  // See gather.cc. `gathers`: nobody steals from it or is woken for it.
-  alignas(64) std::atomic<bool> gathers{false};
+  // See gather.cc. `gathers`: nobody steals from it or is woken for it; always so if nobody steals at all.
+  alignas(64) std::atomic<bool> gathers;
   // Not 0: the tasks of many timers became ready then, and nobody was woken for them. Written by the owner.
   std::atomic<int64_t> alone_since_ns{0};
   std::atomic<int64_t> gathering_end_ns{0};

@@ -32,13 +32,16 @@ class run_queue {
   static_assert((Capacity & (Capacity - 1)) == 0);
 
  public:
+  /// One that is not open takes nothing and counts as full.
+  explicit run_queue(bool open = true) noexcept : room_(open ? Capacity : 0) {}
+
   /// Adds at the tail. Owner only. False: full.
   bool push(T* item) noexcept {
     // acquire: Q1; pairs with the CAS in pop() and steal(): the taker is done with the slot.
     const uint32_t head = head_.load(std::memory_order_acquire);
     // relaxed: only the owner writes tail_.
     const uint32_t tail = tail_.load(std::memory_order_relaxed);
-    if (tail - head >= Capacity) return false;
+    if (tail - head >= room_) return false;
     // relaxed: published by the release store of tail_.
     slots_[tail % Capacity].store(item, std::memory_order_relaxed);
     // release: publishes the slot; pairs with the acquire load in steal().
@@ -67,10 +70,10 @@ class run_queue {
     return nullptr;
   }
 
-  /// Takes half, rounded up, into `out` (room for Capacity / 2 + 1). Any thread. Returns how many; 0: empty or lost a
-  /// race.
-  uint32_t steal(T** out) noexcept {
-    return take(out, [](uint32_t n) { return n - n / 2; });
+  /// Takes one part in `divisor`, rounded up, into `out` (room for Capacity / 2 + 1; the divisor is 2 or more). Any
+  /// thread. Returns how many; 0: empty or lost a race.
+  uint32_t steal(T** out, uint32_t divisor = 2) noexcept {
+    return take(out, [divisor](uint32_t n) { return (n + divisor - 1) / divisor; });
   }
 
   /// Takes half, rounded down, to make room. Owner only.
@@ -111,6 +114,8 @@ class run_queue {
     return static_cast<int32_t>(position - head_.load(std::memory_order_relaxed)) > 0;
   }
 
+  bool is_open() const noexcept { return room_ != 0; }
+
   static constexpr uint32_t capacity = Capacity;
 
  private:
@@ -133,6 +138,7 @@ class run_queue {
 
   alignas(64) typename Atomics::template atomic<uint32_t> head_{0};
   alignas(64) typename Atomics::template atomic<uint32_t> tail_{0};
+  const uint32_t room_;
   std::array<typename Atomics::template atomic<T*>, Capacity> slots_{};
 };
 

@@ -37,7 +37,7 @@ scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, 
       start_ns_(seams.time->now_ns()),
       heap_(*seams.sys, this),
       global_(heap_),
-      blocking_(*seams.sys, static_cast<std::size_t>(opts.blocking_threads)),
+      blocking_(*seams.sys, static_cast<std::size_t>(opts.blocking_threads), opts.scheduling.pin_workers),
       epochs_(*this, processors),
       drained_(*seams.sys) {
   static const bool registered = [] {
@@ -53,6 +53,8 @@ scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, 
   for (uint32_t i = 0; i < processors; ++i)
     processors_.push_back(
         std::make_unique<processor>(*this, heap_, i, processors > 1, seams_.random->next(), opts_.scheduling));
+  if (opts_.scheduling.timers == timer_placement::global)
+    for (auto& p : processors_) p->timers_at = processors_[0].get();
   if (how != drive::threads)
     for (auto& p : processors_) p->idle.begin(start_ns_);
   idle_.reserve(processors);
@@ -90,6 +92,13 @@ absl::Status scheduler::start() noexcept {
     worker& w = *workers_.back();
     const std::string name = "weft-" + std::to_string(p->index);
     const absl::Status started = seams_.sys->start_thread(w.thread, &worker_entry, &w, name.c_str());
+    if (started.ok() && opts_.scheduling.pin_workers) {
+      if (absl::Status pinned = seams_.sys->pin_thread(w.thread, p->index); !pinned.ok()) {
+        stop_workers(INT64_MAX);
+        return absl::Status(pinned.code(), "weft: cannot pin worker thread " + std::to_string(p->index + 1) + ": " +
+                                               std::string(pinned.message()));
+      }
+    }
     if (!started.ok()) {
       workers_.pop_back();
       stop_workers(INT64_MAX);
@@ -98,6 +107,7 @@ absl::Status scheduler::start() noexcept {
                                               std::string(started.message()));
     }
   }
+  if (!opts_.scheduling.monitor) return absl::OkStatus();
   monitor_thread_ = std::make_unique<os::thread>();
   const absl::Status started = seams_.sys->start_thread(*monitor_thread_, &monitor_entry, this, "weft-monitor");
   if (!started.ok()) {
@@ -209,14 +219,33 @@ void scheduler::ready_displaced(processor& p, strand* s) noexcept {
   wake_one_for(p);
 }
 
+// With choices that are not the defaults; see scheduling_options.
+void scheduler::ready_otherwise(processor& p, strand* s) noexcept {
+  const scheduling_options& rules = opts_.scheduling;
+  if (rules.global_fifo) {
+    global_.push(&s, 1);
+    return wake_one();
+  }
+  strand* const displaced = rules.run_next ? p.run_next.put(s) : s;
+  if (displaced != nullptr) push_ring(p, displaced);
+  if (displaced != nullptr || rules.wakes == wake_policy::eager) wake_one_for(p);
+}
+
 void scheduler::push_ring(processor& p, strand* s) noexcept {
-  while (!p.ring.push(s)) {
+  if (!p.ring.push(s)) [[unlikely]]
+    push_full_ring(p, s);
+}
+
+// Full, or there is none.
+void scheduler::push_full_ring(processor& p, strand* s) noexcept {
+  if (!p.ring.is_open()) return global_.push(&s, 1);
+  do {
     strand* half[processor::ring_capacity / 2 + 1];
     const uint32_t n = p.ring.take_half(half);
     if (n == 0) continue;  // thieves made room meanwhile
     global_.push(half, n);
     p.counters.overflows.add(n);
-  }
+  } while (!p.ring.push(s));
 }
 
 void scheduler::ready_all(strand* first, uint32_t count) noexcept {
@@ -240,7 +269,10 @@ void scheduler::ready_from_outside(strand* s) noexcept {
   // relaxed: spreads the load; any processor will do.
   const uint32_t i = processors_.size() == 1 ? 0 : next_mail_.fetch_add(1, std::memory_order_relaxed);
   processor& p = *processors_[i % processors_.size()];
-  p.mail.push(s);
+  if (opts_.scheduling.global_fifo)
+    global_.push(&s, 1);
+  else
+    p.mail.push(s);
   if (how_ == drive::threads) {
     std_atomics::fence_seq_cst();  // G1 of [gathered-mail]
     // relaxed: after the fence.
@@ -309,11 +341,16 @@ void scheduler::wake_one() noexcept {
   worker* w = nullptr;
   // relaxed: K3; ordered after K1 by the light barrier.
   while (idle_count_.load(std::memory_order_relaxed) != 0) {
-    uint32_t none = 0;
-    // relaxed: K3, as above; looked at first to keep the line shared.
-    if (searching_.load(std::memory_order_relaxed) != 0) return;
-    // seq_cst: takes the token.
-    if (!searching_.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) return;
+    if (opts_.scheduling.wakes == wake_policy::eager) {
+      // seq_cst: takes a token, whoever has others.
+      searching_.fetch_add(1, std::memory_order_seq_cst);
+    } else {
+      uint32_t none = 0;
+      // relaxed: K3, as above; looked at first to keep the line shared.
+      if (searching_.load(std::memory_order_relaxed) != 0) return;
+      // seq_cst: takes the token.
+      if (!searching_.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) return;
+    }
     if ((w = pop_idle()) != nullptr) break;
     // The sleeper left by itself. Another producer may have relied on this token meanwhile, so look again.
     // seq_cst: gives the token back, before the next look at idle_count_.
@@ -394,7 +431,7 @@ void forks_published(fork_entry* entry) noexcept {
     return;
   }
   c.proc->counters.forks_published.add();
-  c.proc->sched.wake_one();
+  if (scheduler& s = c.proc->sched; s.opts().scheduling.stealing) s.wake_one();
 }
 
 // --- admission, counting, draining -----------------------------------------------------------------------------------

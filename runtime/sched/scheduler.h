@@ -292,9 +292,12 @@ class scheduler {
 
   void worker_main(worker& w) noexcept;
   bool find_local(processor& p, work& out, bool enter_kernel = true) noexcept;
+  WEFT_INLINE bool end_slice(processor& p, work& out) noexcept;
   bool is_alone(const worker& w) const noexcept;
   bool search(worker& w, work& out) noexcept;
   void give_token(worker& w) noexcept;
+  bool leaves_work_to_nobody() noexcept;
+  uint32_t first_victim(processor& p) noexcept;
   bool keeps_ring(const processor& victim) noexcept;
   bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
   bool steal_run_next(processor& p, processor& victim, work& out) noexcept;
@@ -319,8 +322,10 @@ class scheduler {
   bool take_mail(processor& p, sched::inbox<strand>& mail, work& out) noexcept;
   strand* fire_timers(processor& p, int64_t now, uint32_t& count) noexcept;
   void push_ring(processor& p, strand* s) noexcept;
+  WEFT_RARE void push_full_ring(processor& p, strand* s) noexcept;
   WEFT_INLINE void run_soon(processor& p, strand* s) noexcept;
   WEFT_RARE void ready_displaced(processor& p, strand* s) noexcept;
+  WEFT_RARE void ready_otherwise(processor& p, strand* s) noexcept;
   WEFT_RARE void stamp(processor& p, strand* s) noexcept;
   WEFT_NOINLINE void ready_from_outside(strand* s) noexcept;
   worker* pop_idle() noexcept;
@@ -339,7 +344,6 @@ class scheduler {
 
   friend std::coroutine_handle<> switch_away() noexcept;
   friend std::coroutine_handle<> yield_strand(std::coroutine_handle<>, std::source_location) noexcept;
-  friend bool nobody_waits_for_a_turn() noexcept;
   friend std::coroutine_handle<> park_sleeper(sleeper&, std::coroutine_handle<>, std::source_location) noexcept;
 
   const options opts_;
@@ -415,8 +419,9 @@ WEFT_INLINE void scheduler::ready_new(processor& p, strand* s) noexcept {
 }
 
 WEFT_INLINE void scheduler::run_soon(processor& p, strand* s) noexcept {
-  strand* displaced = p.use_run_next ? p.run_next.put(s) : s;
-  if (displaced != nullptr) [[unlikely]]
+  if (!p.readies_plainly) [[unlikely]]
+    return ready_otherwise(p, s);
+  if (strand* displaced = p.run_next.put(s)) [[unlikely]]
     ready_displaced(p, displaced);
 }
 

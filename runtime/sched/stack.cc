@@ -27,7 +27,8 @@ std::size_t segment_bytes(const segment* s) noexcept {
 
 // The first growths teach the hint at once; later ones only now and then, so that a rare deep call does not make every
 // task of its kind large.
-void raise_hint(strand* s, std::size_t needed) noexcept {
+void raise_hint(const scheduler& sched, strand* s, std::size_t needed) noexcept {
+  if (!sched.opts().scheduling.stack_hint) return;
   // relaxed: constant while the strand is used.
   if (s->kind.load(std::memory_order_relaxed) != strand_kind::task) return;
   // relaxed: written before the task was made ready; the rest are statistics.
@@ -105,7 +106,7 @@ WEFT_RARE void* frame_allocate_slow(std::size_t bytes) noexcept {
     s = take_segment(sched, want);
     WEFT_CHECK(s != nullptr, "out of memory for a task's stack");
     if (p != nullptr) p->counters.stack_growths.add();
-    raise_hint(current, used + bytes);
+    raise_hint(sched, current, used + bytes);
   }
   // relaxed: its own.
   s->link.store(reinterpret_cast<uintptr_t>(below), std::memory_order_relaxed);

@@ -25,9 +25,14 @@ namespace {
 
 static_assert(sizeof(task_control) + most_fixed_bytes + frame_guess <= mem::max_strand_block);
 
-// The first task of a kind settles the size class. The outcome and the closure must be in the first block.
+// The outcome and the closure must be in the first block.
+uint32_t class_without_hint(const task_entry& entry) noexcept {
+  return static_cast<uint32_t>(mem::class_of(first_hint + entry.fixed_bytes));
+}
+
+// The first task of a kind settles the size class.
 WEFT_NOINLINE uint32_t first_class(task_entry& entry) noexcept {
-  const auto size_class = static_cast<uint32_t>(mem::class_of(first_hint + entry.fixed_bytes));
+  const uint32_t size_class = class_without_hint(entry);
   // relaxed: a hint.
   entry.size_class.store(size_class, std::memory_order_relaxed);
   return size_class;
@@ -83,7 +88,10 @@ WEFT_NOINLINE void begin_task_slow(start_scope& scope, scheduler* sched, task_en
   }
   // relaxed: a hint, only ever raised.
   uint32_t size_class = entry.size_class.load(std::memory_order_relaxed);
-  if (size_class == 0) size_class = first_class(entry);
+  if (!sched->opts().scheduling.stack_hint)
+    size_class = class_without_hint(entry);
+  else if (size_class == 0)
+    size_class = first_class(entry);
   void* block = sched->take_block(block_kind::strand, size_class);
   WEFT_CHECK(block != nullptr, "out of memory for a new task");
   load_new_task(scope, block, entry, outcome_bytes);
@@ -95,7 +103,7 @@ void begin_task(start_scope& scope, scheduler* sched, task_entry& entry, std::si
   // relaxed: a hint, only ever raised.
   const uint32_t size_class = entry.size_class.load(std::memory_order_relaxed);
   processor* p = this_context.proc;
-  if (sched == nullptr && p != nullptr && size_class != 0) [[likely]] {
+  if (sched == nullptr && p != nullptr && size_class > p->no_hint) [[likely]] {
     if (void* block = p->blocks.take_cached(block_kind::strand, size_class)) [[likely]]
       return load_new_task(scope, block, entry, outcome_bytes);
   }

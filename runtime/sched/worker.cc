@@ -24,6 +24,15 @@ constexpr uint32_t worth_stealing = processor::ring_capacity / 2;
 constexpr int pauses_of_a_look = 32;
 constexpr int most_looks = 64;
 
+// One part in so many of a ring is stolen.
+constexpr uint32_t steal_divisor(steal_share share) noexcept {
+  switch (share) {
+    case steal_share::quarter: return 4;
+    case steal_share::one: return processor::ring_capacity;
+    default: return 2;
+  }
+}
+
 /// Makes a thread the driver of a processor for a scope.
 class driving {
  public:
@@ -122,8 +131,11 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
   work found;
   while (p.counters.dispatches.value() - before < most) {
     bool any = find_local(p, found);
-    for (std::size_t i = 1; !any && i < processors_.size(); ++i)
-      any = steal_from(p, *processors_[(index + i) % processors_.size()], true, found);
+    const uint32_t first = any ? 0 : first_victim(p);
+    for (std::size_t i = 0; !any && i < processors_.size(); ++i) {
+      processor& victim = *processors_[(first + i) % processors_.size()];
+      if (&victim != &p) any = steal_from(p, victim, true, found);
+    }
     if (!any) any = fire_wanted(p, found);
     if (!any) {
       if (epochs_.background_step(epoch_work::idle) && epochs_.has_background_work()) rearm_wake_fd();
@@ -152,32 +164,39 @@ WEFT_INLINE void take_over_calls(processor& p) noexcept {
   c.frames_allocated = 0;
 }
 
-bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept {
-  const scheduling_options& rules = opts_.scheduling;
-  take_over_calls(p);
-  if (p.slice <= 0) {
-    // The slice of direct hand-offs is over: the global queue, due timers and the ring have their turn.
-    p.slice = std::min(rules.run_next_in_a_row, rules.global_queue_interval);
-    // relaxed: its own.
-    const bool alone = p.alone_since_ns.load(std::memory_order_relaxed) != 0;
-    if (alone) p.slice = std::min(p.slice, slice_alone);
-    // relaxed: written under the lock by whoever changes the heap; a late look is a late timer by one slice.
-    if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
+// The slice of direct hand-offs is over: due timers, I/O, the ring and the global queue, if theirs has come, have their
+// turn.
+bool scheduler::end_slice(processor& p, work& out) noexcept {
+  p.turns.pass();
+  p.slice = p.turns.length();
+  // relaxed: its own.
+  const bool alone = p.alone_since_ns.load(std::memory_order_relaxed) != 0;
+  if (alone) p.slice = std::min(p.slice, slice_alone);
+  // relaxed: written under the lock by whoever changes the heap; a late look is a late timer by one slice.
+  if (p.timers_at->next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
+    if (p.turns.of_ring() || p.turns.of_global() || p.turns.of_io()) {
       uint32_t count = 0;
       const int64_t now = now_ns();
       touch_clock(now);
-      strand* due = fire_timers(p, now, count);
-      ready_due(p, p, due, count, now);
+      strand* due = fire_timers(*p.timers_at, now, count);
+      ready_due(p, *p.timers_at, due, count, now);
     }
-    if (alone) help_with_due(p);
+  }
+  if (alone) help_with_due(p);
+  if (p.turns.of_io()) {
     // Where the processor runs out of work once in a slice or two, it asks the kernel only then: larger batches.
     work done;
     if (take_io(p, done, !std::exchange(p.asked_kernel, false))) push_ring(p, done.ready);
-    // Not published in the sense of [wake]: this processor takes from the ring right away.
-    if (p.ring.size() != 0)
-      if (strand* s = p.run_next.take()) push_ring(p, s);
-    if (global_.take(&out.ready, 1, 1) != 0) return true;
   }
+  // Not published in the sense of [wake]: this processor takes from the ring right away.
+  if (p.turns.of_ring() && p.ring.size() != 0)
+    if (strand* s = p.run_next.take()) push_ring(p, s);
+  return p.turns.of_global() && global_.take(&out.ready, 1, 1) != 0;
+}
+
+bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept {
+  take_over_calls(p);
+  if (p.slice <= 0 && end_slice(p, out)) return true;
   --p.slice;
   if (!p.mail.empty()) [[unlikely]] {
     uint32_t count = 0;
@@ -193,7 +212,8 @@ bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept 
   if (p.forks.public_size() != 0 && (out.fork = p.forks.steal()) != nullptr) return true;
   if (global_.size() != 0) {
     strand* taken[processor::ring_capacity / 2];
-    const uint32_t n = global_.take(taken, processor::ring_capacity / 2, static_cast<uint32_t>(processors_.size()));
+    const uint32_t most = p.ring.is_open() ? processor::ring_capacity / 2 : 1;
+    const uint32_t n = global_.take(taken, most, static_cast<uint32_t>(processors_.size()));
     for (uint32_t i = 1; i < n; ++i) push_ring(p, taken[i]);
     if (n != 0) {
       out.ready = taken[0];
@@ -204,13 +224,13 @@ bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept 
   // relaxed: a hint for thieves. It has done all of them.
   p.alone_since_ns.store(0, std::memory_order_relaxed);
   // relaxed: as above.
-  if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
+  if (p.timers_at->next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
     uint32_t count = 0;
     const int64_t now = now_ns();
     touch_clock(now);
-    if (strand* due = fire_timers(p, now, count)) {
+    if (strand* due = fire_timers(*p.timers_at, now, count)) {
       out.ready = due;
-      ready_due(p, p, due->next, count - 1, now);
+      ready_due(p, *p.timers_at, due->next, count - 1, now);
       return true;
     }
   }
@@ -226,7 +246,7 @@ void scheduler::ready_due(processor& p, const processor& timers_of, strand* firs
   const bool many = count >= many_timers || timers_of.timer_crowd.load(std::memory_order_relaxed) >= large_crowd;
   // relaxed: its own.
   const bool alone = p.alone_since_ns.load(std::memory_order_relaxed) != 0;
-  if (!many && !alone) return ready_all(first, count);
+  if ((!many && !alone) || opts_.scheduling.wakes == wake_policy::eager) return ready_all(first, count);
   if (count == 0) return;
   while (first != nullptr) {
     strand* next = first->next;
@@ -294,7 +314,7 @@ bool scheduler::search(worker& w, work& out) noexcept {
   bool found = false;
   for (int pass = 0; !found; ++pass) {
     const bool last = pass >= opts_.scheduling.search_passes - 1;
-    const uint32_t first = p.random.below(n);
+    const uint32_t first = first_victim(p);
     for (uint32_t i = 0; i < n && !found; ++i) {
       processor& victim = *processors_[(first + i) % n];
       if (&victim != &p) found = steal_from(p, victim, last, out);
@@ -318,11 +338,28 @@ bool scheduler::search(worker& w, work& out) noexcept {
   return true;
 }
 
+uint32_t scheduler::first_victim(processor& p) noexcept {
+  const auto n = static_cast<uint32_t>(processors_.size());
+  if (opts_.scheduling.victims == victim_order::random) return p.random.below(n);
+  p.next_victim = (p.next_victim + 1) % n;
+  if (p.next_victim == p.index) p.next_victim = (p.next_victim + 1) % n;
+  return p.next_victim;
+}
+
 // The last searcher to find work hands the token on, since there may be more.
 void scheduler::give_token(worker& w) noexcept {
   w.searching = false;
   // seq_cst: gives the token back.
-  if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1) wake_one();
+  if (searching_.fetch_sub(1, std::memory_order_seq_cst) != 1) return;
+  if (opts_.scheduling.wakes != wake_policy::one || leaves_work_to_nobody()) wake_one();
+}
+
+// What a processor holds that sleeps: mail. A thread that left it to the token which was just given back had fenced in
+// between (K2), so it is seen here. What lies in the global queue was left there by a processor that runs, or by such a
+// thread.
+bool scheduler::leaves_work_to_nobody() noexcept {
+  if (global_.size() != 0) return true;
+  return std::any_of(processors_.begin(), processors_.end(), [](const auto& p) { return !p->mail.empty(); });
 }
 
 // Whether a processor's ring is left to it. See gather.cc, and ready_due() above.
@@ -345,14 +382,14 @@ WEFT_INLINE void let_fill(const processor& victim) noexcept {
 }
 
 bool scheduler::steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept {
-  if ((out.fork = victim.forks.steal()) != nullptr) {
+  if (opts_.scheduling.stealing && (out.fork = victim.forks.steal()) != nullptr) {
     p.counters.forks_stolen.add();
     return true;
   }
   if (victim.ring.size() != 0 && !keeps_ring(victim)) {
     strand* taken[processor::ring_capacity];
-    let_fill(victim);
-    const uint32_t n = victim.ring.steal(taken);
+    if (opts_.scheduling.steal != steal_share::one) let_fill(victim);
+    const uint32_t n = victim.ring.steal(taken, steal_divisor(opts_.scheduling.steal));
     if (n != 0) {
       p.counters.steals.add();
       p.counters.stolen_strands.add(n);
@@ -403,11 +440,12 @@ bool scheduler::steal_run_next(processor& p, processor& victim, work& out) noexc
 bool scheduler::any_work(const processor* looking) noexcept {
   if (global_.size() != 0) return true;
   for (const auto& p : processors_) {
-    if (p->forks.public_size() != 0) return true;
+    const bool others = looking != nullptr && looking != p.get();
+    if ((!others || opts_.scheduling.stealing) && p->forks.public_size() != 0) return true;
     // relaxed: see gather.cc.
-    if (looking != nullptr && looking != p.get() && p->gathers.load(std::memory_order_relaxed)) continue;
+    if (others && p->gathers.load(std::memory_order_relaxed)) continue;
     if (!p->mail.empty()) return true;
-    if (p->ring.size() != 0 && (looking == nullptr || looking == p.get() || !keeps_ring(*p))) return true;
+    if (p->ring.size() != 0 && (!others || !keeps_ring(*p))) return true;
   }
   return false;
 }

@@ -209,6 +209,22 @@ TEST(OptionsValidateTest, EveryFieldOutOfRangeIsRefusedByName) {
       {"scheduling.idle_spin", [](options& o) { o.scheduling.idle_spin = 2s; }},
       {"scheduling.timer_slack", [](options& o) { o.scheduling.timer_slack = -1ns; }},
       {"scheduling.timer_slack", [](options& o) { o.scheduling.timer_slack = 1001ms; }},
+      {"scheduling.io_interval", [](options& o) { o.scheduling.io_interval = 0; }},
+      {"scheduling.io_interval", [](options& o) { o.scheduling.io_interval = 1'000'001; }},
+      {"scheduling.steal is 3", [](options& o) { o.scheduling.steal = static_cast<steal_share>(3); }},
+      {"scheduling.victims is 2", [](options& o) { o.scheduling.victims = static_cast<victim_order>(2); }},
+      {"scheduling.wakes is 200", [](options& o) { o.scheduling.wakes = static_cast<wake_policy>(200); }},
+      {"scheduling.timers is 2", [](options& o) { o.scheduling.timers = static_cast<timer_placement>(2); }},
+      {"scheduling.monitor",
+       [](options& o) {
+         o.scheduling.monitor = false;
+         o.detect_deadlock = true;
+       }},
+      {"scheduling.monitor",
+       [](options& o) {
+         o.scheduling.monitor = false;
+         o.schedtrace = 1s;
+       }},
   };
   for (const out_of_range& c : cases) {
     options opts;

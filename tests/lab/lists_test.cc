@@ -42,6 +42,8 @@ TEST(ListsTest, NoParameterHasTheNameOfAChoiceOrOfAnOptionOfTheLab) {
       for (const lab_option& o : lab_option_list()) EXPECT_NE(p.name, o.name) << w->name;
       EXPECT_LE(p.least, p.preset) << w->name << " " << p.name;
       EXPECT_GE(p.most, p.preset) << w->name << " " << p.name;
+      const auto values = static_cast<std::size_t>(p.most - p.least + 1);
+      EXPECT_TRUE(p.names.empty() || p.names.size() == values) << w->name << " " << p.name;
     }
   }
 }

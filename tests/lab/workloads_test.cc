@@ -78,6 +78,9 @@ const std::vector<small_run>& small_runs() {
       {"victim", {{"count", "300"}, {"victims", "2"}}, 300},
       {"mixed", {{"tasks", "50"}, {"bytes", "5000"}}, 50},
       {"mixed", {{"tasks", "50"}, {"outside", "on"}}, 50},
+      {"call-site", {{"shape", "task"}, {"calls", "500"}}, 500},
+      {"buffers", {{"buffers", "100"}, {"bytes", "50"}}, 100},
+      {"recursion", {{"depth", "20"}, {"breadth", "2"}, {"descents", "5"}}, 115},
       {"replay", {}, 3},
   };
   return runs;

@@ -27,12 +27,16 @@ struct turns {
   detail::processor& processor;
 };
 
-task<> ping_pong(channel<int> in, channel<int> out) {
-  for (;;) {
-    const bool sent = co_await out.send(0);
-    if (!sent) co_return;
-    const auto v = co_await in.receive();
-    if (!v) co_return;
+// One of a pair that hands the turn to and fro: `serves` sends first.
+task<> ping_pong(channel<int> in, channel<int> out, bool serves) {
+  bool sends = serves;
+  for (bool open = true; open; sends = !sends) {
+    if (sends) {
+      open = co_await out.send(0);
+    } else {
+      const auto v = co_await in.receive();
+      open = v.has_value();
+    }
   }
 }
 
@@ -85,8 +89,8 @@ TEST(FairnessTest, EveryReadyTaskHasItsTurnWithinTheContract) {
       int ready = yielders;
       for (int i = 0; i < hog_pairs; ++i) {
         const channel<int> a(0), b(0), full(1);
-        tasks.push_back(rt->spawn(ping_pong, a, b));
-        tasks.push_back(rt->spawn(ping_pong, b, a));
+        tasks.push_back(rt->spawn(ping_pong, a, b, true));
+        tasks.push_back(rt->spawn(ping_pong, b, a, false));
         tasks.push_back(rt->spawn(pass_lock, std::ref(m)));
         tasks.push_back(rt->spawn(pass_lock, std::ref(m)));
         tasks.push_back(rt->spawn(always_ready, full));

@@ -43,6 +43,11 @@ class simulation {
     opts.scheduling.run_next = random_.below(4) != 0;
     opts.scheduling.run_next_in_a_row = 1 + static_cast<int>(random_.below(8));
     opts.scheduling.budget = 1 + static_cast<int>(random_.below(16));
+    opts.scheduling.steal = static_cast<steal_share>(random_.below(3));
+    opts.scheduling.victims = static_cast<victim_order>(random_.below(2));
+    opts.scheduling.global_fifo = random_.below(8) == 0;
+    opts.scheduling.stealing = random_.below(8) != 0;
+    opts.scheduling.timers = static_cast<timer_placement>(random_.below(4) == 0 ? 1 : 0);
     os::seams seams = os::seams::real();
     seams.time = &clock_;
     seams.random = &source_;

@@ -27,10 +27,11 @@
 
 namespace weft::test {
 
-/// The calls that can be counted; the first seven can be made to fail.
+/// The calls that can be counted; the first eight can be made to fail.
 enum class call {
   map,
   start_thread,
+  pin_thread,
   create_event_fd,
   open_uring,
   open_epoll,
@@ -94,6 +95,13 @@ class fault_system final : public os::system {
     if (fails(call::start_thread)) return injected("start_thread");
     return below_.start_thread(out, entry, argument, name);
   }
+
+  absl::Status pin_thread(const os::thread& which, uint32_t index) noexcept override {
+    if (fails(call::pin_thread)) return injected("pin_thread");
+    return below_.pin_thread(which, index);
+  }
+
+  void unpin_thread(const os::thread& which) noexcept override { below_.unpin_thread(which); }
 
   void futex_wait(std::atomic<uint32_t>& word, uint32_t expected, int64_t timeout_ns) noexcept override {
     counted(call::futex_wait);

@@ -27,7 +27,7 @@ struct subject {
 constexpr std::string_view steps = "2000";
 constexpr std::string_view a_tenth_more = "2200";
 
-// On one processor: on two, where the tasks happen to run moves the time of a pipeline as much as the planted work.
+// On one processor: on two, the time of a pipeline did not always grow with the work of its one stage that computes.
 options with_work(std::string_view name, std::string_view value) {
   return {{std::string(name), std::string(value)}, {"work", std::string(steps)}, {"processors", "1"}};
 }

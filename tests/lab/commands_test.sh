@@ -113,6 +113,13 @@ case_two_programs_are_compared_by_the_metrics_that_they_write() {
   has "$work/out" "no - increased: steals 10.0 /op -> 50.0 /op"
 }
 
+case_a_self_check_of_too_few_rounds_is_not_believed() {
+  local status=0
+  "$lab" self-check --only=mixed --sessions=1 --rounds=1 >"$work/out" || status=$?
+  [[ $status == 1 ]] || die "status $status, not 1: $(cat "$work/out")"
+  has "$work/out" "no measurable difference in 0 of 1; a tenth more work found in 0 of 0"
+}
+
 case_a_program_that_links_weft_is_compared_by_what_its_runtime_did() {
   # With room for 64 values the tasks park far less often than with none.
   "$lab" compare --rounds=10 --program "$snapshot_program 64" vs --program "$snapshot_program 0" \

@@ -171,59 +171,177 @@ choice stack_limit() {
           }};
 }
 
-choice run_next() {
-  choice c = on_off("run-next", "a readied task runs next; off: it goes to the end of the queue",
-                    [](settings& s) -> bool& { return s.options.scheduling.run_next; });
-  c.expectations = {
-      {.command = "ping-pong vs --run-next=off",
-       .expected = expectation::effect::slower,
-       .because = "each message goes through the queue, where the other processor may take its receiver"}};
+choice expecting(choice c, std::vector<expectation> expectations) {
+  c.expectations = std::move(expectations);
   return c;
+}
+
+constexpr auto more = expectation::effect::more;
+constexpr auto less = expectation::effect::less;
+constexpr auto none = expectation::effect::none;
+
+void add_run_next(std::vector<choice>& all) {
+  all.push_back(expecting(on_off("run-next", "a readied task runs next; off: it goes to the end of the queue",
+                                 [](settings& s) -> bool& { return s.options.scheduling.run_next; }),
+                          {{"ping-pong --count=2M vs --run-next=off", more,
+                            "each message goes through the queue, where the other processor may take its receiver"}}));
+  all.push_back(expecting(number("run-next-in-a-row", 1, 1'000'000, {"1", "3", "16", "61", "1000"},
+                                 "dispatches before run-next goes behind the queue",
+                                 [](settings& s) -> int& { return s.options.scheduling.run_next_in_a_row; }),
+                          {{"victim --count=1M --processors=1 vs --run-next-in-a-row=1", less,
+                            "the pair lets go after each hand-off, so who waits behind it has its turn sooner"}}));
+  all.push_back(expecting(time("run-next-steal-delay", nanoseconds(0), seconds(1), {"0", "3us", "100us"},
+                               "how long run-next must stay untouched before another processor takes it",
+                               [](settings& s) -> nanoseconds& { return s.options.scheduling.run_next_steal_delay; }),
+                          {{"wake-latency --count=300 --hog=on vs --run-next-steal-delay=500us", more,
+                            "whoever comes for a task behind one that computes waits that much longer"}}));
+}
+
+void add_turns(std::vector<choice>& all) {
+  all.push_back(expecting(number("global-queue-interval", 1, 1'000'000, {"1", "31", "61", "127"},
+                                 "dispatches between looks at the global queue first",
+                                 [](settings& s) -> int& { return s.options.scheduling.global_queue_interval; }),
+                          {{"ping-pong --count=2M vs --global-queue-interval=1", more,
+                            "each hand-off ends a slice, and goes by way of the worker's loop"}}));
+  all.push_back(
+      expecting(number("io-interval", 1, 1'000'000, {"1", "61", "1000"}, "dispatches between looks at completed I/O",
+                       [](settings& s) -> int& { return s.options.scheduling.io_interval; }),
+                {{"ping-pong --count=2M vs --io-interval=1", more,
+                  "each hand-off ends a slice, and goes by way of the worker's loop"},
+                 {"echo --count=10k vs --io-interval=1000", none,
+                  "processors that run out of ready tasks look for completions anyway"}}));
+  all.push_back(expecting(number("budget", 1, 1'000'000, {"1", "16", "128", "1000000"},
+                                 "operations that never parked before a task must yield",
+                                 [](settings& s) -> int& { return s.options.scheduling.budget; }),
+                          {{"fan-in --count=3M --processors=1 vs --budget=1", more,
+                            "a task gives way after each value, though its channel has more"}}));
+}
+
+void add_stealing(std::vector<choice>& all) {
+  all.push_back(expecting(
+      one_of<weft::steal_share>(
+          "steal",
+          {{"half", weft::steal_share::half}, {"quarter", weft::steal_share::quarter}, {"one", weft::steal_share::one}},
+          "how much of a processor's queue a thief takes",
+          [](settings& s) -> weft::steal_share& { return s.options.scheduling.steal; }),
+      {{"spawn-storm --tasks=200k --work=500 --processors=2 vs --steal=one", more, "a thief comes back for each task",
+        "/weft/sched/steals:steals"}}));
+  all.push_back(expecting(
+      one_of<weft::victim_order>("victim-order",
+                                 {{"random", weft::victim_order::random}, {"in-turn", weft::victim_order::in_turn}},
+                                 "where a worker that searches begins to look",
+                                 [](settings& s) -> weft::victim_order& { return s.options.scheduling.victims; }),
+      {{"tree-search --children=1000 vs --victim-order=in-turn", none,
+        "with few processors there is little to choose from"}}));
+  all.push_back(expecting(on_off("stealing", "processors take ready tasks and forks from each other",
+                                 [](settings& s) -> bool& { return s.options.scheduling.stealing; }),
+                          {{"tree-search --children=1000 --processors=2 vs --stealing=off", more,
+                            "forks stay where they were made, and the other processor has nothing to do"}}));
+  all.push_back(expecting(
+      on_off("global-fifo", "every ready task goes through one global queue, one at a time",
+             [](settings& s) -> bool& { return s.options.scheduling.global_fifo; }),
+      {{"ping-pong --count=1M vs --global-fifo=on", more, "each hand-off takes the queue's lock twice"},
+       {"spawn-storm --tasks=500k vs --global-fifo=on", more, "all processors share one queue and its lock"}}));
+}
+
+void add_waking(std::vector<choice>& all) {
+  all.push_back(expecting(
+      one_of<weft::wake_policy>(
+          "wakes",
+          {{"chain", weft::wake_policy::chain}, {"one", weft::wake_policy::one}, {"eager", weft::wake_policy::eager}},
+          "whom ready tasks wake: one worker, which wakes the next; only one; one each",
+          [](settings& s) -> weft::wake_policy& { return s.options.scheduling.wakes; }),
+      {{"ping-pong --count=1M --processors=2 vs --wakes=eager", more,
+        "each hand-off wakes the other worker, and a pair is torn apart", "cpu_per_operation_ns"},
+       {"fan-out --count=2M --processors=2 vs --wakes=one", none,
+        "where there are two workers there is no next one to wake"}}));
+  all.push_back(expecting(number("search-passes", 1, 1000, {"1", "4", "16"},
+                                 "passes over the other processors before an idle worker sleeps",
+                                 [](settings& s) -> int& { return s.options.scheduling.search_passes; }),
+                          {{"wake-latency --count=1k --outside=on vs --search-passes=1", none,
+                            "it is the time of idle-spin that decides how long an idle worker is awake"}}));
+  all.push_back(expecting(
+      time("idle-spin", nanoseconds(0), seconds(1), {"0", "20us", "200us"}, "how long an idle worker searches at most",
+           [](settings& s) -> nanoseconds& { return s.options.scheduling.idle_spin; }),
+      {{"wake-latency --count=1k --outside=on vs --idle-spin=1ms", less, "whoever is still awake need not be woken"}}));
+  all.push_back(expecting(
+      number("gather-above", 1, 1000, {"10", "40", "101"},
+             "percent of its time that a processor waits for locks before tasks are gathered; above 100: never",
+             [](settings& s) -> int& { return s.options.scheduling.gather_above; }),
+      {{"mutex --count=2M --yields=on --processors=2 vs --gather-above=101", more,
+        "the lock goes back and forth between processors"}}));
+  all.push_back(expecting(on_off("pin-workers", "each worker stays on a CPU of its own",
+                                 [](settings& s) -> bool& { return s.options.scheduling.pin_workers; }),
+                          {{"fib --n=34 vs --pin-workers=on", none,
+                            "the kernel leaves busy threads where they are while no others want the CPUs"}}));
+  all.push_back(
+      expecting(on_off("monitor", "the thread that moves what waits behind a task that computes",
+                       [](settings& s) -> bool& { return s.options.scheduling.monitor; }),
+                {{"wake-latency --count=300 --hog=on vs --monitor=off", more,
+                  "nobody looks for a task behind one that computes while the other workers sleep"},
+                 {"ping-pong --count=2M vs --monitor=off", none, "it looks around too seldom to cost anything"}}));
+}
+
+void add_timers(std::vector<choice>& all) {
+  all.push_back(
+      expecting(time("timer-slack", nanoseconds(0), seconds(1), {"0", "1ms", "10ms"},
+                     "how much later a timer may fire while all workers are idle and many are due",
+                     [](settings& s) -> nanoseconds& { return s.options.scheduling.timer_slack; }),
+                {{"sleepers --tasks=2k vs --timer-slack=0", less, "nobody waits for others that are due soon"},
+                 {"sleepers --tasks=2k vs --timer-slack=0", more, "a worker wakes for almost every timer",
+                  "context_switches_voluntary"}}));
+  all.push_back(expecting(
+      one_of<weft::timer_placement>(
+          "timer-placement",
+          {{"per-processor", weft::timer_placement::per_processor}, {"global", weft::timer_placement::global}},
+          "where timers are: with the processor that set them, or in one queue",
+          [](settings& s) -> weft::timer_placement& { return s.options.scheduling.timers; }),
+      {{"timer-churn --count=500k --pairs=8 --processors=2 vs --timer-placement=global", more,
+        "all processors share one queue and its lock"}}));
+}
+
+void add_memory(std::vector<choice>& all) {
+  all.push_back(expecting(
+      on_off("stack-hint", "stacks of new tasks are as large as earlier ones of the same function grew",
+             [](settings& s) -> bool& { return s.options.scheduling.stack_hint; }),
+      {{"spawn-storm --tasks=500k vs --stack-hint=off", more, "each task's size is worked out anew when it starts"}}));
+  all.push_back(expecting(
+      number_or_off("gc-percent", 0, 1'000'000, -1, {"25", "100", "400", "off"},
+                    "how much memory may grow before the next epoch, in percent",
+                    [](settings& s) -> int& { return s.options.gc_percent; }),
+      {{"burst --count=1 vs --gc-percent=off", more, "what pools hold is never given back", "peak_resident_bytes"}}));
+  all.push_back(expecting(
+      memory_limit(),
+      {{"burst --count=1 --gc-percent=off vs --memory-limit=32MiB", less,
+        "epochs come when memory does not suffice, though nothing else asks for them", "peak_resident_bytes"}}));
+  all.push_back(expecting(stack_limit(), {{"fib --n=34 vs --stack-limit=1MiB", none,
+                                           "it is looked at only when a stack takes memory for a new segment"}}));
 }
 
 std::vector<choice> make_choices() {
   std::vector<choice> all;
-  all.push_back(processors());
-  all.push_back(run_next());
-  all.push_back(number("run-next-in-a-row", 1, 1'000'000, {"1", "3", "16", "61", "1000"},
-                       "dispatches before run-next goes behind the queue",
-                       [](settings& s) -> int& { return s.options.scheduling.run_next_in_a_row; }));
-  all.push_back(time("run-next-steal-delay", nanoseconds(0), seconds(1), {"0", "3us", "100us"},
-                     "how long run-next must stay untouched before another processor takes it",
-                     [](settings& s) -> nanoseconds& { return s.options.scheduling.run_next_steal_delay; }));
-  all.push_back(number("global-queue-interval", 1, 1'000'000, {"1", "31", "61", "127"},
-                       "dispatches between looks at the global queue first",
-                       [](settings& s) -> int& { return s.options.scheduling.global_queue_interval; }));
-  all.push_back(number("budget", 1, 1'000'000, {"16", "128", "1000000"},
-                       "operations that never parked before a task must yield",
-                       [](settings& s) -> int& { return s.options.scheduling.budget; }));
-  all.push_back(number("search-passes", 1, 1000, {"1", "4", "16"},
-                       "passes over the other processors before an idle worker sleeps",
-                       [](settings& s) -> int& { return s.options.scheduling.search_passes; }));
-  all.push_back(time("idle-spin", nanoseconds(0), seconds(1), {"0", "20us", "200us"},
-                     "how long an idle worker searches at most",
-                     [](settings& s) -> nanoseconds& { return s.options.scheduling.idle_spin; }));
-  all.push_back(
-      number("gather-above", 1, 1000, {"10", "40", "101"},
-             "percent of its time that a processor waits for locks before tasks are gathered; above 100: never",
-             [](settings& s) -> int& { return s.options.scheduling.gather_above; }));
-  all.push_back(time("timer-slack", nanoseconds(0), seconds(1), {"0", "1ms", "10ms"},
-                     "how much later a timer may fire while all workers are idle and many are due",
-                     [](settings& s) -> nanoseconds& { return s.options.scheduling.timer_slack; }));
-  all.push_back(number_or_off("gc-percent", 0, 1'000'000, -1, {"25", "100", "400", "off"},
-                              "how much memory may grow before the next epoch, in percent",
-                              [](settings& s) -> int& { return s.options.gc_percent; }));
-  all.push_back(memory_limit());
-  all.push_back(one_of<weft::io_backend>("io",
-                                         {{"automatic", weft::io_backend::automatic},
-                                          {"uring", weft::io_backend::uring},
-                                          {"epoll", weft::io_backend::epoll}},
-                                         "back end of files and sockets",
-                                         [](settings& s) -> weft::io_backend& { return s.options.io; }));
-  all.push_back(number("blocking-threads", 1, 10'000, {"1", "4", "512"},
-                       "most threads that run blocking calls at the same time",
-                       [](settings& s) -> int& { return s.options.blocking_threads; }));
-  all.push_back(stack_limit());
+  all.push_back(expecting(processors(), {{"fib --n=34 --processors=1 vs --processors=2", less, "the work is shared"},
+                                         {"ping-pong --count=2M --processors=1 vs --processors=2", none,
+                                          "a pair that answers each other stays on one processor"}}));
+  add_run_next(all);
+  add_turns(all);
+  add_stealing(all);
+  add_waking(all);
+  add_timers(all);
+  add_memory(all);
+  all.push_back(expecting(
+      one_of<weft::io_backend>("io",
+                               {{"automatic", weft::io_backend::automatic},
+                                {"uring", weft::io_backend::uring},
+                                {"epoll", weft::io_backend::epoll}},
+                               "back end of files and sockets",
+                               [](settings& s) -> weft::io_backend& { return s.options.io; }),
+      {{"echo --count=10k --io=uring vs --io=epoll", more, "each read and each write is a system call of its own"}}));
+  all.push_back(expecting(
+      number("blocking-threads", 1, 10'000, {"1", "4", "512"}, "most threads that run blocking calls at the same time",
+             [](settings& s) -> int& { return s.options.blocking_threads; }),
+      {{"ping-pong --count=2M vs --blocking-threads=1", none,
+        "threads are started by calls that block, of which there are none here"}}));
   return all;
 }
 

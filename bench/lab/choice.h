@@ -21,13 +21,14 @@ struct settings {
   weft::options options;
 };
 
-/// What a choice is known to do: a comparison that the slow test `expectations` runs as `weft-lab compare COMMAND`.
+/// What a choice is known to do: a comparison that `weft-lab expectations` runs as `weft-lab compare COMMAND`.
 struct expectation {
-  /// `slower`: B is slower than A, by what the workload is judged by. `none`: no measurable difference.
-  enum class effect : uint8_t { slower, faster, none };
+  /// Of B against A. `none`: no measurable difference.
+  enum class effect : uint8_t { more, less, none };
   std::string_view command;  ///< "ping-pong vs --run-next=off"
   effect expected;
-  std::string_view because;
+  std::string_view because;      ///< ends the sentence that says so
+  std::string_view figure = {};  ///< a figure's name; empty: what the workload is judged by
 };
 
 struct choice {

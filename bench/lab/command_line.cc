@@ -13,7 +13,7 @@ namespace {
 // These belong to a side, and take a value that may be the next word.
 bool takes_next_word(std::string_view name) {
   return name == "program" || name == "trace" || name == "volume" || name == "peer" || name == "only" ||
-         name == "threads" || name == "programs";
+         name == "threads" || name == "programs" || name == "docs";
 }
 
 absl::Status set_lab_option(lab_options& lab, std::string_view name, std::string_view value) {

@@ -20,9 +20,11 @@
 
 #include "command_line.h"
 #include "document.h"
+#include "expectations.h"
 #include "launch.h"
 #include "machine.h"
 #include "peers.h"
+#include "self_check.h"
 #include "show.h"
 #include "trace.h"
 #include "values.h"
@@ -58,6 +60,12 @@ usage: weft-lab COMMAND ...
                                    a trace again, at a chosen volume; with `vs`, compared
   report FILE.json --html=FILE     reports from the figures of an earlier command
   peers [--only=WORKLOAD,...]      weft_workloads beside the programs of bench/peers that are built
+  self-check [--only=WORKLOAD,...] [--sessions=2]
+                                   whether this machine's answers can be believed: workloads against themselves, and
+                                   against themselves with a tenth more work; --seconds and --rounds are those of each
+  expectations [CHOICE...] [--docs=FILE]
+                                   whether choices do what their list says: each expectation as a comparison; --docs
+                                   keeps what was measured in a page like docs/choices.md
   help                             this text
 
 examples
@@ -130,16 +138,6 @@ std::string utc_now() {
   return text;
 }
 
-std::string judged_figure(const variant& v) {
-  if (v.work == nullptr) return "time_per_operation_ns";
-  switch (v.work->judged) {
-    case judged_by::time: break;
-    case judged_by::p50: return "latency_p50_ns";
-    case judged_by::p99: return "latency_p99_ns";
-  }
-  return "time_per_operation_ns";
-}
-
 side make_side(const variant& v) {
   side s;
   s.text = v.text();
@@ -182,7 +180,12 @@ void measure(document& d, const std::vector<variant>& variants, const lab_option
   d.warnings = noise_warnings(before, read_processor_time(), s, judged);
   d.ended = to_string(s.ended);
   if (s.ended == ending::failed) d.failure = std::string(s.failure.message());
-  for (std::size_t i = 0; i < variants.size(); ++i) d.sides[i].runs = std::move(s.runs[i]);
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    // A program may say how many operations a run is.
+    const auto has_more = [](const record& r) { return figure(r, "operations") != 1; };
+    if (variants[i].work == nullptr && std::ranges::any_of(s.runs[i], has_more)) d.sides[i].unit = "operation";
+    d.sides[i].runs = std::move(s.runs[i]);
+  }
 }
 
 // Files --------------------------------------------------------------------------------------------------------------
@@ -252,9 +255,10 @@ document begin(const char* kind, const words& all) {
 }
 
 std::string effect_text(const expectation& e) {
+  const std::string what = e.figure.empty() ? "what it is judged by" : std::string(e.figure);
   switch (e.expected) {
-    case expectation::effect::slower: return "B is slower";
-    case expectation::effect::faster: return "B is faster";
+    case expectation::effect::more: return "B has more of " + what;
+    case expectation::effect::less: return "B has less of " + what;
     case expectation::effect::none: break;
   }
   return "no measurable difference";
@@ -503,13 +507,55 @@ int peers(const command_line& line, const words&) {
   return interrupted() ? status_of_interrupt : 0;
 }
 
+// Measures sides as `compare` would, each time with the next seed.
+measurer comparisons(lab_options& next, const words& all) {
+  return [&](const std::vector<variant>& sides) {
+    document d = begin("compare", all);
+    measure(d, sides, next);
+    ++next.seed;
+    return d;
+  };
+}
+
+// What self-check and expectations do not take.
+absl::Status check_prints_only(std::string_view command, const command_line& line) {
+  const lab_options& lab = line.lab;
+  if (line.has_vs) return misuse(std::string(command) + " has no sides; it brings its own comparisons");
+  if (!lab.json.empty() || !lab.csv.empty() || !lab.html.empty())
+    return misuse(std::string(command) + " prints a table only; --json, --csv and --html are for single comparisons");
+  return absl::OkStatus();
+}
+
+int check_itself(const command_line& line, const words& all) {
+  if (absl::Status s = check_prints_only("self-check", line); !s.ok()) return fail(s);
+  if (absl::Status s = check_words("self-check", line.words, 0, ""); !s.ok()) return fail(s);
+  lab_options next = line.lab;
+  absl::StatusOr<int> status = self_check(line, comparisons(next, all));
+  return status.ok() ? *status : fail(status.status());
+}
+
+int expectations(const command_line& line, const words& all) {
+  if (absl::Status s = check_prints_only("expectations", line); !s.ok()) return fail(s);
+  lab_options next = line.lab;
+  absl::StatusOr<int> status = check_expectations(line, comparisons(next, all));
+  return status.ok() ? *status : fail(status.status());
+}
+
 struct command {
   const char* name;
   int (*run)(const command_line& line, const words& all);
 };
 
-constexpr command commands[] = {{"list", list},           {"run", run},       {"compare", compare}, {"sweep", sweep},
-                                {"record", record_trace}, {"replay", replay}, {"report", report},   {"peers", peers}};
+constexpr command commands[] = {{"list", list},
+                                {"run", run},
+                                {"compare", compare},
+                                {"sweep", sweep},
+                                {"record", record_trace},
+                                {"replay", replay},
+                                {"report", report},
+                                {"peers", peers},
+                                {"self-check", check_itself},
+                                {"expectations", expectations}};
 
 }  // namespace
 

@@ -120,6 +120,33 @@ plotted latencies_of(const document& d, std::size_t i) {
   return out;
 }
 
+// A unit of times or bytes in which values like these are short to write, and how many of the figure's unit it is.
+struct shown_unit {
+  std::string name;
+  double size = 1;
+};
+
+shown_unit unit_for(const std::vector<plotted>& list, const std::string& unit) {
+  double most = 0;
+  for (const plotted& p : list)
+    for (const auto& [x, y] : p.points)
+      if (std::isfinite(y)) most = std::max(most, y);
+  const std::vector<shown_unit> times{{"s", 1e9}, {"ms", 1e6}, {"us", 1e3}};
+  const std::vector<shown_unit> sizes{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}};
+  for (const shown_unit& u : unit == "ns" ? times : unit == "B" ? sizes : std::vector<shown_unit>{})
+    if (most >= 2 * u.size) return u;
+  return {unit, 1};
+}
+
+// A plot of a figure whose values are times, sizes or counts.
+std::string plot_in_unit(const std::string& title, const axis& x, const std::string& what, const std::string& unit,
+                         std::vector<plotted> list, bool logarithmic = false) {
+  const shown_unit shown = unit_for(list, unit);
+  for (plotted& p : list)
+    for (auto& [px, py] : p.points) py /= shown.size;
+  return plot(title, x, {what + (shown.name.empty() ? "" : ", " + shown.name), logarithmic}, list);
+}
+
 // "4k" and "20us" are numbers; "on" is none.
 bool number_of(const std::string& text, double& value) {
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -135,32 +162,34 @@ bool number_of(const std::string& text, double& value) {
 }
 
 // A figure's medians against the swept value.
-plotted swept(const document& d, const std::string& figure_name, const std::string& name, double factor) {
+plotted swept(const document& d, const std::string& figure_name, const std::string& name) {
   plotted out{name, {}, true};
   for (std::size_t i = 0; i < d.sides.size(); ++i) {
     double x = 0;
-    if (number_of(d.swept_values[i], x))
-      out.points.emplace_back(x, median(series(d.sides[i].runs, figure_name)) * factor);
+    if (number_of(d.swept_values[i], x)) out.points.emplace_back(x, median(series(d.sides[i].runs, figure_name)));
   }
   return out;
 }
 
 std::string sweep_plots(const document& d) {
-  const axis x{d.swept, false};
+  // Times are typed with a unit, and are numbers of nanoseconds here.
+  const bool times = std::ranges::any_of(d.swept_values, [](const std::string& v) { return v.ends_with('s'); });
+  const axis x{d.swept + (times ? ", ns" : ""), false};
   std::string out = plot("Throughput against " + d.swept, x, {"operations per second", false},
-                         {swept(d, "operations_per_second", "throughput", 1)});
-  out += plot("Latency against " + d.swept, x, {"us", true},
-              {swept(d, "latency_p50_ns", "median", 1e-3), swept(d, "latency_p99_ns", "99th percentile", 1e-3),
-               swept(d, "latency_p999_ns", "99.9th percentile", 1e-3)});
-  out += plot("CPU time against " + d.swept, x, {"ns per operation", false},
-              {swept(d, "cpu_per_operation_ns", "CPU time", 1), swept(d, "time_per_operation_ns", "wall time", 1)});
+                         {swept(d, "operations_per_second", "throughput")});
+  out += plot_in_unit("Latency against " + d.swept, x, "latency", "ns",
+                      {swept(d, "latency_p50_ns", "median"), swept(d, "latency_p99_ns", "99th percentile"),
+                       swept(d, "latency_p999_ns", "99.9th percentile")},
+                      true);
+  out += plot_in_unit("CPU time against " + d.swept, x, "time per operation", "ns",
+                      {swept(d, "cpu_per_operation_ns", "CPU time"), swept(d, "time_per_operation_ns", "wall time")});
   plotted curve{"", {}, true};
   for (const side& s : d.sides)
     curve.points.emplace_back(median(series(s.runs, "peak_resident_bytes")) / 1048576,
                               median(series(s.runs, "cpu_per_operation_ns")));
   curve.name = d.swept + " from " + d.swept_values.front() + " to " + d.swept_values.back();
-  return out + plot("CPU against footprint", {"peak resident memory, MiB", false},
-                    {"CPU time per operation, ns", false}, {curve});
+  return out +
+         plot_in_unit("CPU against footprint", {"peak resident memory, MiB"}, "CPU time per operation", "ns", {curve});
 }
 
 std::string plots_of(const document& d) {
@@ -181,13 +210,13 @@ std::string plots_of(const document& d) {
     footprint.push_back(cost);
   }
   if (!rows.empty())
-    out += plot("Each round", {"round"}, {rows[0].what + (rows[0].unit.empty() ? "" : ", " + rows[0].unit)}, rounds);
+    out += plot_in_unit("Each round", {.label = "round", .whole = true}, rows[0].what, rows[0].unit, rounds);
   out += plot("Latency distribution", {"latency, us", true}, {"share of operations that took longer", true}, latencies);
   if (d.kind == "sweep")
     out += sweep_plots(d);
   else
-    out += plot("CPU against footprint, each run", {"peak resident memory, MiB"}, {"CPU time per operation, ns"},
-                footprint);
+    out += plot_in_unit("CPU against footprint, each run", {"peak resident memory, MiB"}, "CPU time per operation",
+                        "ns", footprint);
   return out;
 }
 

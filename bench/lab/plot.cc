@@ -19,7 +19,7 @@ constexpr double top = 34;
 constexpr double bottom = 52;
 // Told apart by people who do not see red and green apart, too.
 constexpr std::array<const char*, 8> colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7",
-                                             "#e69f00", "#56b4e9", "#7f7f7f", "#000000"};
+                                             "#e69f00", "#56b4e9", "#7f7f7f", "#8c564b"};
 
 std::string number(double value) {
   char text[40];
@@ -43,6 +43,7 @@ struct scale {
   double low = std::numeric_limits<double>::infinity();
   double high = -std::numeric_limits<double>::infinity();
   bool logarithmic = false;
+  bool whole = false;
 
   void take(double value) {
     low = std::min(low, value);
@@ -70,15 +71,16 @@ struct scale {
   std::vector<double> ticks() const {
     std::vector<double> list;
     if (logarithmic) {
-      const bool few = high / low < 100;
+      const bool few = high / low < 1000;
       for (double power = std::pow(10, std::floor(std::log10(low))); power <= high; power *= 10)
         for (const double step : few ? std::vector<double>{1, 2, 5} : std::vector<double>{1})
           if (power * step >= low && power * step <= high) list.push_back(power * step);
       return list;
     }
-    const double raw = (high - low) / 5;
+    const double raw = (high - low) / 7;
     const double power = std::pow(10, std::floor(std::log10(raw)));
-    const double step = raw / power < 2 ? 2 * power : raw / power < 5 ? 5 * power : 10 * power;
+    double step = raw / power < 2 ? 2 * power : raw / power < 5 ? 5 * power : 10 * power;
+    if (whole) step = std::max(step, 1.0);
     for (double at = std::ceil(low / step) * step; at <= high; at += step)
       list.push_back(std::abs(at) < step / 1e6 ? 0 : at);
     return list;
@@ -109,6 +111,8 @@ std::string plot(const std::string& title, axis x, axis y, const std::vector<plo
   scale sy;
   sx.logarithmic = x.logarithmic;
   sy.logarithmic = y.logarithmic;
+  sx.whole = x.whole;
+  sy.whole = y.whole;
   bool any = false;
   for (const plotted& p : list)
     for (const auto& [px, py] : p.points) {

@@ -10,6 +10,7 @@ namespace weft_lab {
 struct axis {
   std::string label;
   bool logarithmic = false;  ///< ignored where a value is not positive
+  bool whole = false;        ///< ticks at whole numbers only
 };
 
 struct plotted {

@@ -87,6 +87,16 @@ settings settings_of(const variant& v) {
   return s;
 }
 
+std::string judged_figure(const variant& v) {
+  if (v.work == nullptr) return "time_per_operation_ns";
+  switch (v.work->judged) {
+    case judged_by::time: break;
+    case judged_by::p50: return "latency_p50_ns";
+    case judged_by::p99: return "latency_p99_ns";
+  }
+  return "time_per_operation_ns";
+}
+
 context::parameter_values parameters_of(const variant& v) {
   context::parameter_values values;
   for (const parameter& p : v.work->parameters) {

@@ -32,6 +32,9 @@ absl::StatusOr<variant> variant_of(std::string_view workload_name);
 /// out of range.
 absl::Status assign(variant& v, std::string_view name, std::string_view value);
 
+/// The name of the figure that decides between variants of its workload.
+std::string judged_figure(const variant& v);
+
 /// The settings that the choices among `given` make of the defaults.
 settings settings_of(const variant& v);
 

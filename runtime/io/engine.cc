@@ -402,6 +402,8 @@ void io_engine::add_figures(io_figures& to) const noexcept {
   to.begun_again += begun_agains_.value();
   to.sleeps += sleeps_.value();
   to.overflows += port_->overflows();
+  to.enters += port_->enters();
+  (does_files() ? to.rings : to.epolls) += 1;
 }
 
 void io_engine::close() noexcept {

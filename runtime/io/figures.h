@@ -34,6 +34,20 @@ struct io_figures {
   uint64_t sleeps = 0;       ///< of workers in the ring or in epoll, rather than on a futex
   uint64_t wakes = 0;        ///< of them, by other threads
   uint64_t overflows = 0;    ///< flushes that found completions without a place in the ring
+  uint64_t enters = 0;       ///< calls of io_uring_enter, or those for epoll
+  uint64_t rings = 0;        ///< processors that have an io_uring
+  uint64_t epolls = 0;       ///< and those that have epoll in its stead
+
+  /// Over all kinds.
+  kind all() const noexcept {
+    kind sum;
+    for (const kind& k : kinds) {
+      sum.begun += k.begun;
+      sum.completed += k.completed;
+      sum.cancelled += k.cancelled;
+    }
+    return sum;
+  }
 };
 
 /// The sum over the processors. Any thread.

@@ -50,7 +50,7 @@ void pacer::epoch_ended(const epoch_measure& m) noexcept {
 }
 
 void pacer::settled(const held_after& held) noexcept {
-  held_ = held;
+  held_ = {.live = std::min(held_.live, held.live), .roots = held.roots};
   pace();
 }
 

@@ -63,7 +63,8 @@ class pacer {
   /// Sets the next goal.
   void epoch_ended(const epoch_measure& m) noexcept;
 
-  /// What the last epoch set aside is gone by now: sets the goal anew from what is held.
+  /// What the last epoch set aside is gone by now: sets the goal anew from what is held. More than at the epoch's end
+  /// is growth since then, which the percentage is to bound: it is not live memory.
   void settled(const held_after& held) noexcept;
 
   /// Sets the goal anew from what the last epoch left.

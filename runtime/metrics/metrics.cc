@@ -235,6 +235,12 @@ void pools(reading& r, writer out) {
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = r.pools().stats[i].*Figure;
 }
 
+/// A figure of the I/O of all processors.
+template <uint64_t detail::io_figures::* Figure>
+void io(reading& r, writer out) {
+  out.uint64(r.io().*Figure);
+}
+
 // One bucket for each size of block, and one for larger ones. A bound is a byte more than a size.
 constexpr auto size_boundaries = [] {
   std::array<double, mem::class_count + 2> bounds{};
@@ -443,6 +449,38 @@ constexpr std::array rows{
          "Coroutine frames put on a task's stack, counted when the coroutine is awaited, forked or started.", u64,
          total},
         [](reading& r, writer out) { out.uint64(r.sched.frames()); }},
+    row{{"/weft/io/begun-again:operations",
+         "Operations begun again: interrupted, or told to wait until the descriptor is ready.", u64, total},
+        io<&detail::io_figures::begun_again>},
+    row{{"/weft/io/cancelled:operations", "Operations that ended because they were cancelled.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.io().all().cancelled); }},
+    row{{"/weft/io/completed:operations", "Operations that ended in another way, errors too.", u64, total},
+        [](reading& r, writer out) { out.uint64(r.io().all().completed); }},
+    row{{"/weft/io/completions:completions", "Completions taken from the kernel.", u64, total},
+        io<&detail::io_figures::completions>},
+    row{{"/weft/io/enters:calls", "Calls of io_uring_enter, or of epoll's waiting and arming.", u64, total},
+        io<&detail::io_figures::enters>},
+    row{{"/weft/io/epoll:processors", "Processors whose I/O goes through epoll; the dump says why.", u64, gauge},
+        io<&detail::io_figures::epolls>},
+    row{{"/weft/io/operations:operations",
+         "Operations that parked a task, and arms of selects that did; what needs no waiting may be done at once and "
+         "not counted.",
+         u64, total},
+        [](reading& r, writer out) { out.uint64(r.io().all().begun); }},
+    row{{"/weft/io/overflows:flushes", "Looks into a ring that had been too small for the completions.", u64, total},
+        io<&detail::io_figures::overflows>},
+    row{{"/weft/io/reaps:reaps", "Times that completions were found: completions per reap is their batching.", u64,
+         total},
+        io<&detail::io_figures::reaps>},
+    row{{"/weft/io/sleeps:sleeps", "Times that a worker went to sleep in its ring or in epoll.", u64, total},
+        io<&detail::io_figures::sleeps>},
+    row{{"/weft/io/under-way:operations", "Operations that have begun and not ended.", u64, gauge},
+        io<&detail::io_figures::under_way>},
+    row{{"/weft/io/uring:processors", "Processors whose I/O goes through io_uring; the dump says in which mode.", u64,
+         gauge},
+        io<&detail::io_figures::rings>},
+    row{{"/weft/io/wakes:wakes", "Times that another thread woke a worker from there.", u64, total},
+        io<&detail::io_figures::wakes>},
     row{{"/weft/locks/crossings:locks",
          "Locks of channels, mutexes, timers and so on that a processor took after another thread had held them.", u64,
          total},
@@ -512,6 +550,10 @@ constexpr std::array rows{
         remaining<1, &processor_counters::dispatches, &processor_counters::loop_dispatches>},
     row{{"/weft/sched/idle:processors", "Processors whose worker sleeps.", u64, gauge},
         [](reading& r, writer out) { out.uint64(r.sched.idle_workers()); }},
+    row{{"/weft/sched/long-resumes-before-io:resumes",
+         "Those of long-resumes while the processor had I/O under way, whose completions nobody else takes.", u64,
+         total},
+        [](reading& r, writer out) { out.uint64(r.sched.long_resumes_before_io()); }},
     row{{"/weft/sched/long-resumes:resumes", "Resumptions that the monitor saw last over 10 ms.", u64, total},
         [](reading& r, writer out) { out.uint64(r.sched.long_resumes()); }},
     row{{"/weft/sched/overflows:strands", "Tasks moved from a full ring to the global queue.", u64, total},

@@ -14,6 +14,7 @@
 #include <weft/metrics.h>
 #include <weft/pool.h>
 
+#include "io/figures.h"
 #include "sched/epoch.h"
 #include "sched/scheduler.h"
 #include "sync/pool_core.h"
@@ -99,6 +100,10 @@ class reading {
     if (!pools_) pools_ = read_pools();
     return *pools_;
   }
+  const detail::io_figures& io() {
+    if (!io_) io_ = detail::io_figures_of(sched);
+    return *io_;
+  }
   const detail::pool_cleanup_counts& cleanups() {
     if (!cleanups_) cleanups_ = detail::pool_cleanups();
     return *cleanups_;
@@ -120,6 +125,7 @@ class reading {
   std::optional<memory_classes> memory_;
   std::optional<object_counts> objects_;
   std::optional<pools_by_name> pools_;
+  std::optional<detail::io_figures> io_;
   std::optional<detail::pool_cleanup_counts> cleanups_;
   std::optional<uint64_t> running_, runnable_;
 };

@@ -19,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/counter.h"
 #include "os/system.h"
 
 namespace weft::os {
@@ -110,6 +111,7 @@ class epoll_port final : public io_port {
 
   int poll_fd() const noexcept override { return set_; }
   bool does_files() const noexcept override { return false; }
+  uint64_t enters() const noexcept override { return enters_.value(); }
 
  private:
   struct pending {
@@ -161,6 +163,7 @@ class epoll_port final : public io_port {
     if (!at.lists[in].empty()) event.events |= EPOLLIN | EPOLLRDHUP;
     if (!at.lists[out].empty()) event.events |= EPOLLOUT;
     event.data.fd = fd;
+    enters_.add();
     int refused = ::epoll_ctl(set_, at.known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0 ? errno : 0;
     if (refused == ENOENT) refused = ::epoll_ctl(set_, EPOLL_CTL_ADD, fd, &event) != 0 ? errno : 0;
     if (refused == EEXIST) refused = ::epoll_ctl(set_, EPOLL_CTL_MOD, fd, &event) != 0 ? errno : 0;
@@ -178,6 +181,7 @@ class epoll_port final : public io_port {
   void look(int64_t timeout_ns) noexcept {
     // relaxed: a late look is made up for by the next one.
     if (timeout_ns == 0 && where_.empty() && !woken_.exchange(false, std::memory_order_relaxed)) return;
+    enters_.add();
     std::array<epoll_event, 128> events;
     const timespec limit{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
     int count = ::epoll_pwait2(set_, events.data(), static_cast<int>(events.size()), timeout_ns < 0 ? nullptr : &limit,
@@ -218,6 +222,7 @@ class epoll_port final : public io_port {
   system& sys_;
   int set_ = -1;
   int wake_fd_ = -1;
+  base::statistic enters_;
   std::atomic<bool> woken_{false};
   std::vector<pending> fresh_;                    // not tried yet
   std::deque<io_completion> done_;                // not taken yet

@@ -59,6 +59,9 @@ class io_port {
   /// How often completions found no place and waited in the kernel. Any thread.
   [[nodiscard]] virtual uint64_t overflows() const noexcept { return 0; }
 
+  /// How often the kernel was called for it. Any thread.
+  [[nodiscard]] virtual uint64_t enters() const noexcept { return 0; }
+
   /// Ends a wait(), or the next one at once, unless a flush() or take() comes before it: what the driver is woken for
   /// is to be looked for after them. Any thread.
   virtual void wake() noexcept = 0;

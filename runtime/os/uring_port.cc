@@ -141,10 +141,13 @@ class uring_port final : public io_port {
     if ((flags & IORING_SQ_CQ_OVERFLOW) != 0) [[unlikely]]
       overflows_.add();
     // Completions may wait inside the kernel: for this thread to enter (TASKRUN), or because the ring was full.
-    if (io_uring_sq_ready(&ring_) != 0)
+    if (io_uring_sq_ready(&ring_) != 0) {
+      enters_.add();
       static_cast<void>(io_uring_submit_and_get_events(&ring_));  // what is refused stays for the next time
-    else if ((flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0)
+    } else if ((flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
+      enters_.add();
       static_cast<void>(io_uring_get_events(&ring_));
+    }
   }
 
   std::size_t take(std::span<io_completion> out) noexcept override {
@@ -173,6 +176,7 @@ class uring_port final : public io_port {
   void wait(int64_t timeout_ns) noexcept override {
     if (!backlog_.empty()) [[unlikely]]
       take_backlog();
+    enters_.add();
     if (timeout_ns < 0) {
       static_cast<void>(io_uring_submit_and_wait(&ring_, 1));
       return;
@@ -195,15 +199,21 @@ class uring_port final : public io_port {
   int poll_fd() const noexcept override { return ring_.ring_fd; }
   bool does_files() const noexcept override { return true; }
   uint64_t overflows() const noexcept override { return overflows_.value(); }
+  uint64_t enters() const noexcept override { return enters_.value(); }
 
  private:
+  int submit() noexcept {
+    enters_.add();
+    return io_uring_submit(&ring_);
+  }
+
   // Without those in the list before it, and with a place in the submission queue, which submitting makes if need be.
   template <class Fill>
   void add(const Fill& fill_in) noexcept {
     if (backlog_.empty()) [[likely]] {
       io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
       if (sqe == nullptr) [[unlikely]] {
-        static_cast<void>(io_uring_submit(&ring_));
+        static_cast<void>(submit());
         sqe = io_uring_get_sqe(&ring_);
       }
       if (sqe != nullptr) [[likely]]
@@ -215,7 +225,7 @@ class uring_port final : public io_port {
   void take_backlog() noexcept {
     while (!backlog_.empty()) {
       io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-      if (sqe == nullptr && io_uring_submit(&ring_) > 0) sqe = io_uring_get_sqe(&ring_);
+      if (sqe == nullptr && submit() > 0) sqe = io_uring_get_sqe(&ring_);
       if (sqe == nullptr) return;
       *sqe = backlog_.front();
       backlog_.pop_front();
@@ -251,6 +261,7 @@ class uring_port final : public io_port {
   io_uring ring_{};
   std::deque<io_uring_sqe> backlog_;  // what the submission queue had no place for
   base::counter overflows_;
+  base::statistic enters_;
   bool ready_ = false;
   int wake_fd_ = -1;
   io_uring_buf_ring* buffers_ = nullptr;  // what the kernel may read into, once somebody asked for it

@@ -18,6 +18,9 @@ namespace {
 // How long a task that asks for an epoch holds its processor for the others' part.
 constexpr int64_t patience_of_a_task_ns = 10'000'000;
 constexpr int64_t wait_step_ns = 1'000'000;
+// How often it looks whether another thread has ended its step before it sleeps, and for how long then.
+constexpr int turns_before_a_nap = 200;
+constexpr int64_t nap_ns = 50'000;
 
 // Between a processor's looks at what is held, if it takes so much. Exceeding the limit by a step is not much.
 constexpr uint64_t least_between_looks = uint64_t{256} << 10;
@@ -96,14 +99,14 @@ epoch_driver::epoch_driver(scheduler& owner, uint32_t processors) noexcept
 // --- [epoch] --------------------------------------------------------------------------------------------------------
 
 bool epoch_driver::is_due(const processor& p) const noexcept {
-  // acquire: P1; pairs with the release store of N2.
-  return asked_.load(std::memory_order_acquire) != p.epoch_passed;
+  // acquire: P1; pairs with the release store of N2. relaxed: only its driver writes it, or N5; see there.
+  return asked_.load(std::memory_order_acquire) != p.epoch_passed.load(std::memory_order_relaxed);
 }
 
 void epoch_driver::pass(processor& p, epoch_work as) noexcept {
   const timed cpu(*this, as);
   // relaxed: P1 was the acquire; no other epoch begins before this one has ended.
-  p.epoch_passed = asked_.load(std::memory_order_relaxed);
+  p.epoch_passed.store(asked_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   if (const epoch_hooks* h = current_hooks()) h->age_slot(p.locks->slot, cause_ == epoch_cause::limit);
   p.blocks.trim(mem::trim_level::unused);
   // acq_rel: P3; the last one sees what the others did.
@@ -163,7 +166,10 @@ bool epoch_driver::begin(epoch_cause cause, uint64_t paced_bytes) noexcept {
   left_.store(static_cast<uint32_t>(sched_.processors().size()), std::memory_order_relaxed);
   // release: N2; pairs with the acquire load of P1. relaxed: nobody else writes it while an epoch is under way.
   asked_.store(asked_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  sched_.wake_all();  // N3
+  if (cause == epoch_cause::forced && sched_.how() == drive::threads)
+    sched_.pass_for_idle();  // N4 to N6
+  else
+    sched_.wake_all();  // N3
   return true;
 }
 
@@ -470,8 +476,13 @@ void epoch_driver::trim_program_heap(epoch_work as) noexcept {
 
 void epoch_driver::finish_background_work(int64_t deadline_ns) noexcept {
   // relaxed: whether a step is under way elsewhere; it is bounded.
-  for (int turns = 0; has_background_work() || stepping_.load(std::memory_order_relaxed); ++turns) {
-    if (!background_step(epoch_work::assist)) std_atomics::wait_a_little(turns);
+  for (int turns = 0; has_background_work() || stepping_.load(std::memory_order_relaxed);) {
+    if (background_step(epoch_work::assist))
+      turns = 0;
+    else if (++turns <= turns_before_a_nap)
+      std_atomics::wait_a_little(turns);
+    else  // who does the step may need this CPU
+      sched_.seams().sys->futex_wait(finished_, finished(), nap_ns);
     if (deadline_ns != INT64_MAX && sched_.now_ns() >= deadline_ns) return;
   }
 }

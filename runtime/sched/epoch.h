@@ -1,14 +1,18 @@
 // Epochs: weft's collection cycles. Each processor passes an epoch at its next turn of the worker's loop, so nobody is
-// stopped and nothing that a processor owns is touched by another thread.
+// stopped, and no other thread touches what a processor owns unless its worker sleeps.
 //
 // Protocol [epoch]:
 //   Starter:   N1 take `under_way` (CAS false -> true); left = processors. N2 asked = asked + 1. N3 wake every worker
-//              of the idle list, under its lock.
+//              of the idle list, under its lock. Or, in collect(), which waits for the end and does all other work by
+//              itself, pass for them: N4 take a worker off the idle list, as its waker would; until it is back there it
+//              runs nothing, and its processor is the starter's. N5 P1 to P3 for that processor. N6 put it back on the
+//              list, and L2 and L3 of [wake] in its place: it may be needed by now.
 //   Processor: at each turn of its loop, P1 if asked is not what it passed last: P2 age its own pool slots and trim its
 //              own caches. P3 left = left - 1. Who brings it to zero finishes: P4 age what is shared, set the next
 //              goal, under_way = false, finished = asked, wake the waiters.
-//   Sleeper:   after L1 of [wake], L3 looks at asked as it looks at queues. Either N3 finds it on the list, or it joins
-//              the list after N3 and sees N2, by the order that the list's lock gives.
+//   Sleeper:   after L1 of [wake], L3 looks at asked as it looks at queues. Either N3 or N4 finds it on the list, or it
+//              joins the list after that and sees N2, by the order that the list's lock gives. The same lock makes N5
+//              visible to it.
 // A processor that computes passes when it next comes round; until then no other epoch begins. Once the workers have
 // ended an epoch that is under way stays so, and none begins any more.
 //
@@ -169,7 +173,7 @@ class epoch_driver {
   /// P2 to P4. By the thread that drives `p`.
   void pass(processor& p, epoch_work as = epoch_work::dedicated) noexcept;
 
-  /// N1 to N3. False if an epoch is under way, or the workers end.
+  /// N1 to N3, or to N6 if it is forced. False if an epoch is under way, or the workers end.
   /// `paced_bytes`: what is held now, if it is known.
   bool begin(epoch_cause cause, uint64_t paced_bytes = 0) noexcept;
 

@@ -218,9 +218,9 @@ class alignas(128) processor {
   uint64_t tasks_looked_over = 0;   // tasks_created when a task was counted last
   entry_table entries;              // read by any thread
   lock_crossings crossings;
-  uint32_t epoch_passed = 0;        // the last one; see [epoch]
-  int64_t bytes_until_look = 0;     // that it may take before it looks at what is held; see epoch.h
-  processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
+  std::atomic<uint32_t> epoch_passed{0};  // the last one; atomic for a look of its worker while others pass; [epoch]
+  int64_t bytes_until_look = 0;           // that it may take before it looks at what is held; see epoch.h
+  processor* retreat_to = nullptr;        // not null: hand everything to this one; see gather.cc
 
   /// Sends the next launch of a task to its slow path.
   void look_at_next_launch() noexcept {

@@ -421,6 +421,29 @@ void scheduler::wake_all() noexcept {
   if (how_ == drive::host) rearm_wake_fd();
 }
 
+void scheduler::pass_for_idle() noexcept {
+  for (auto& each : workers_) {
+    worker& w = *each;
+    if (!leave_idle(w)) continue;                                          // N4
+    if (epochs_.is_due(w.proc)) epochs_.pass(w.proc, epoch_work::assist);  // N5
+    {
+      spin_guard guard(idle_lock_);
+      idle_.push_back(&w);
+      // seq_cst: N6, L1; read in K3.
+      idle_count_.store(static_cast<uint32_t>(idle_.size()), std::memory_order_seq_cst);
+    }
+    std_atomics::heavy_barrier();  // N6, L2
+    // N6, L3. acquire: pairs with stop_workers().
+    if (!any_work(&w.proc) && !epochs_.is_due(w.proc) && stopping_.load(std::memory_order_acquire) == 0) continue;
+    if (!leave_idle(w)) continue;
+    // seq_cst: takes the token for it, as after L3.
+    searching_.fetch_add(1, std::memory_order_seq_cst);
+    w.searching = true;
+    signal(w);
+    rouse_monitor();
+  }
+}
+
 void forks_published(fork_entry* entry) noexcept {
   context& c = this_context;
   if (entry != nullptr) {

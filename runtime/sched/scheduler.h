@@ -106,6 +106,9 @@ class scheduler {
   /// Wakes every idle worker, the monitor, and the host of a hosted runtime.
   void wake_all() noexcept;
 
+  /// N4 to N6 of [epoch]. By who begins an epoch.
+  void pass_for_idle() noexcept;
+
   /// The processor took many locks that others held last; `from` held this one. See gather.cc.
   static void locks_crossed(processor& p, bias_owner<>* from) noexcept;
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Runs weft-lab as its users do: commands_test.sh PROGRAM CASE. Each function case_<name> is a test of its own.
+# Runs weft-lab as its users do: commands_test.sh WEFT_LAB CASE SNAPSHOT_PROGRAM. Each function case_<name> is a test of
+# its own.
 set -euo pipefail
 lab=$1
+snapshot_program=$3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -29,8 +31,11 @@ case_unknown_names_are_refused_with_what_there_is() {
   refused "there are: ping-pong" run nope
   refused "has --n; the choices are --processors" run fib --zap=1
   refused "there are: ping-pong" list nope
+  refused "there are: processors run-next" expectations nope
   refused "has no option '--zap'" report "$0" --zap=1
   refused "has no option '--zap'" peers --zap=1
+  refused "has no option '--zap'" self-check --zap=1
+  refused "the workloads of the self check are: ping-pong" self-check --only=nope
 }
 
 case_values_out_of_range_are_refused_with_the_range() {
@@ -106,6 +111,29 @@ case_two_programs_are_compared_by_the_metrics_that_they_write() {
   "$lab" compare --rounds=10 --program "$write 100 >\$WEFT_LAB_SNAPSHOT" \
     vs --program "$write 500 >\$WEFT_LAB_SNAPSHOT" >"$work/out"
   has "$work/out" "no - increased: steals 10.0 /op -> 50.0 /op"
+}
+
+case_a_self_check_of_too_few_rounds_is_not_believed() {
+  local status=0
+  "$lab" self-check --only=mixed --sessions=1 --rounds=1 >"$work/out" || status=$?
+  [[ $status == 1 ]] || die "status $status, not 1: $(cat "$work/out")"
+  has "$work/out" "no measurable difference in 0 of 1; a tenth more work found in 0 of 0"
+}
+
+case_a_program_that_links_weft_is_compared_by_what_its_runtime_did() {
+  # With room for 64 values the tasks park far less often than with none.
+  "$lab" compare --rounds=10 --program "$snapshot_program 64" vs --program "$snapshot_program 0" \
+    --csv="$work/p.csv" >"$work/out"
+  has "$work/out" "time per operation"
+  grep -Eq '^  parks .* more$' "$work/out" || die "parks are not compared: $(cat "$work/out")"
+  has "$work/p.csv" '"operations",2000'
+  has "$work/p.csv" '"/sched/latencies:seconds#count"'
+  # The program does not count its heap; its stacks, its queues and its shutdown are known.
+  has "$work/out" "link weft::counting_allocator"
+  has "$work/out" "stacks: blocks of tasks"
+  has "$work/out" "waits for weft's locks and mutexes"
+  has "$work/out" "time to drain"
+  [[ $(grep -c "not measured" "$work/out") == 0 ]] || die "a question has no answer: $(cat "$work/out")"
 }
 
 case_a_program_that_fails_is_quoted() {

@@ -8,6 +8,7 @@
 
 #include "choice.h"
 #include "command_line.h"
+#include "expectations.h"
 #include "values.h"
 #include "variant.h"
 #include "workload.h"
@@ -73,6 +74,45 @@ TEST(ListsTest, EveryChoiceRefusesNonsenseAndSaysWhatIsAllowed) {
     EXPECT_NE(message.find("--" + c.name), std::string::npos) << message;
     EXPECT_NE(message.find("allowed"), std::string::npos) << message;
   }
+}
+
+TEST(ListsTest, EveryChoiceHasAnExpectationThatChangesIt) {
+  std::set<std::string> seen;
+  for (const choice& c : all_choices()) {
+    EXPECT_FALSE(c.expectations.empty()) << c.name;
+    for (const expectation& e : c.expectations) {
+      const auto sides = sides_of(e);
+      ASSERT_TRUE(sides.ok()) << e.command << ": " << sides.status();
+      EXPECT_NE(c.get(settings_of(sides->at(0))), c.get(settings_of(sides->at(1)))) << c.name << ": " << e.command;
+      EXPECT_FALSE(e.because.empty()) << e.command;
+      EXPECT_TRUE(seen.insert(row_key(e)).second) << e.command << " has two expectations of one figure";
+    }
+  }
+}
+
+TEST(ListsTest, ThePageOfChoicesKeepsWhatWasMeasured) {
+  const expectation& first = all_choices().front().expectations.front();
+  const expectation& last = all_choices().back().expectations.front();
+  const std::string empty = page_of_choices("", {});
+  EXPECT_EQ(empty.find("yes"), std::string::npos);
+  const std::string one = page_of_choices(empty, {{row_key(first), "more: 1 -> 2"}, {"machine", "a machine"}});
+  EXPECT_NE(one.find("more: 1 -> 2"), std::string::npos);
+  EXPECT_NE(one.find("Measured last on a machine."), std::string::npos);
+  const std::string two = page_of_choices(one, {{row_key(last), "less: 4 -> 3"}});
+  EXPECT_NE(two.find("more: 1 -> 2"), std::string::npos);
+  EXPECT_NE(two.find("less: 4 -> 3"), std::string::npos);
+  EXPECT_NE(two.find("Measured last on a machine."), std::string::npos);
+  EXPECT_EQ(page_of_choices(two, {}), two);
+}
+
+TEST(ListsTest, AnExpectationIsHeldAgainstTheVerdict) {
+  const expectation slower{"ping-pong vs --run-next=off", expectation::effect::more, "so"};
+  EXPECT_TRUE(as_expected(slower, "slower: 100 ns -> 200 ns"));
+  EXPECT_FALSE(as_expected(slower, "no measurable difference: 100 ns -> 101 ns"));
+  EXPECT_FALSE(as_expected(slower, "faster: 100 ns -> 50 ns"));
+  const expectation fewer{"ping-pong vs --run-next=off", expectation::effect::less, "so", "peak_resident_bytes"};
+  EXPECT_TRUE(as_expected(fewer, "less: 2 MiB -> 1 MiB"));
+  EXPECT_FALSE(as_expected(fewer, "more: 1 MiB -> 2 MiB"));
 }
 
 TEST(ListsTest, AnUnknownWorkloadIsRefusedWithTheListOfThose) {

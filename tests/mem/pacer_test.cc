@@ -51,6 +51,19 @@ TEST(PacerTest, WithAPercentageOfZeroEveryGrowthMakesAnEpochDue) {
   EXPECT_EQ(p.trigger_bytes(), 7 * mib);
 }
 
+// What an epoch has cleared is destroyed while the program goes on; were its growth live memory, the goal would run
+// away from what the epoch left.
+TEST(PacerTest, GrowthSinceTheEpochsEndIsNotLiveMemory) {
+  pacer p({.gc_percent = 50, .memory_limit_bytes = no_memory_limit});
+  p.epoch_ended({.held = {.live = 40 * mib, .roots = 2 * mib}, .lasted_ns = 1000});
+  EXPECT_EQ(p.goal_bytes(), 61 * mib);
+  p.settled({.live = 50 * mib, .roots = 4 * mib});
+  EXPECT_EQ(p.live_bytes(), 40 * mib);
+  EXPECT_EQ(p.goal_bytes(), 62 * mib);
+  p.settled({.live = 10 * mib, .roots = 4 * mib});
+  EXPECT_EQ(p.goal_bytes(), 17 * mib);
+}
+
 TEST(PacerTest, TheLimitsGoalLeavesHeadroomOfThreePercentButAtLeastOneMebibyte) {
   EXPECT_EQ(limit_goal({.live = 0, .roots = 0}, int64_t{512} * mib), 512 * mib - 512 * mib * 3 / 100);
   EXPECT_EQ(limit_goal({.live = 0, .roots = 112 * mib}, int64_t{512} * mib), 400 * mib - 400 * mib * 3 / 100);

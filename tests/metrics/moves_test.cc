@@ -22,6 +22,7 @@
 
 #include <weft/weft.h>
 
+#include "support/fault_system.h"
 #include "support/metrics.h"
 
 namespace weft {
@@ -362,6 +363,121 @@ void steals_from_pool(watch& w) {
   }
 }
 
+// I/O, with both back ends --------------------------------------------------------------------------------------------
+
+task<> read_some(pipe_reader& from) {
+  std::array<std::byte, 1> buffer;
+  static_cast<void>(co_await from.read_some(buffer));
+}
+task<> read_or_receive(pipe_reader& from, channel<int> ch) {
+  std::array<std::byte, 1> buffer;
+  static_cast<void>(co_await select(from.read_some(buffer), ch.receive()));
+}
+task<> write_one(pipe_writer& to) {
+  const absl::Status written = co_await to.write_all("x");
+  EXPECT_TRUE(written.ok()) << written;
+}
+
+pipe_ends new_pipe() {
+  absl::StatusOr<pipe_ends> made = make_pipe();
+  if (!made.ok()) std::abort();
+  return *std::move(made);
+}
+
+/// Does it again until the metric has moved, with one back end. `ring_entries`: 0 is as always.
+void until_moved_by(io_backend backend, watch& w, const std::function<void(watch&, runtime&)>& act,
+                    uint32_t ring_entries = 0) {
+  SCOPED_TRACE(backend == io_backend::uring ? "uring" : "epoll");
+  test::fault_system kernel;
+  kernel.io.ring_entries = ring_entries;
+  os::seams seams = test::seeded_seams();
+  seams.sys = &kernel;
+  options opts;
+  opts.processors = 1;
+  opts.io = backend;
+  auto made = runtime_access::create(opts, seams, detail::drive::threads);
+  if (!made.ok()) std::abort();
+  const std::unique_ptr<runtime> rt = *std::move(made);
+  w.begin(*rt);
+  eventually([&] {
+    act(w, *rt);
+    return w.look(*rt);
+  });
+}
+
+/// With each of them.
+void until_moved_by_both(watch& w, const std::function<void(watch&, runtime&)>& act) {
+  for (const io_backend backend : {io_backend::uring, io_backend::epoll}) {
+    watch one = w;
+    until_moved_by(backend, one, act);
+    EXPECT_TRUE(one.moved());
+    if (backend == io_backend::epoll) w = one;
+  }
+}
+
+/// A task waits for another's byte.
+void converse(watch& w, runtime& rt) {
+  pipe_ends ends = new_pipe();
+  join_handle<void> reader = rt.spawn(read_some, std::ref(ends.reader));
+  rt.run(nothing);  // wakes the worker where it sleeps
+  w.look(rt);
+  rt.run(write_one, std::ref(ends.writer));
+  reader.get();
+}
+
+void converses(watch& w) { until_moved_by_both(w, converse); }
+
+/// A task that waits for what never comes is stopped.
+void stops_a_reader(watch& w) {
+  until_moved_by_both(w, [](watch&, runtime& rt) {
+    pipe_ends ends = new_pipe();
+    join_handle<void> reader = rt.spawn(read_some, std::ref(ends.reader));
+    rt.run(nothing);
+    reader.request_stop();
+    reader.get();
+  });
+}
+
+/// Many wait for the same byte, and one gets it.
+void race_for_a_byte(runtime& rt, int readers) {
+  pipe_ends ends = new_pipe();
+  const channel<int> ch(0);
+  std::vector<join_handle<void>> waiting;
+  for (int i = 0; i < readers; ++i) waiting.push_back(rt.spawn(read_or_receive, std::ref(ends.reader), ch));
+  rt.run(nothing);
+  rt.run(write_one, std::ref(ends.writer));
+  rt.run(nothing);
+  ch.close();
+  for (join_handle<void>& h : waiting) h.get();
+}
+
+/// A worker computes while another task's I/O is under way.
+void computes_before_io(watch& w) {
+  until_moved_by_both(w, [](watch& one, runtime& rt) {
+    pipe_ends ends = new_pipe();
+    join_handle<void> reader = rt.spawn(read_some, std::ref(ends.reader));
+    rt.run(nothing);
+    rt.run([&]() -> task<> {
+      eventually([&] { return one.look(rt); });
+      co_return;
+    });
+    rt.run(write_one, std::ref(ends.writer));
+    reader.get();
+  });
+}
+
+/// Where the kernel refuses a ring there is epoll, for that one, too.
+bool kernel_has_rings() {
+  options opts;
+  opts.processors = 1;
+  opts.io = io_backend::uring;
+  const std::unique_ptr<runtime> rt = make_runtime(opts);
+  watch unused("/weft/io/reaps:reaps");
+  unused.begin(*rt);
+  converse(unused, *rt);
+  return test::read_count(*rt, "/weft/io/uring:processors") == 1;
+}
+
 // The list ------------------------------------------------------------------------------------------------------------
 
 enum class required : uint8_t {
@@ -464,6 +580,30 @@ const std::vector<action>& actions() {
       // Whether a call is elided is the compiler's choice.
       {"/weft/frames/elided:frames", stacks_grow, required::no},
       {"/weft/frames/stack:frames", stacks_grow},
+      {"/weft/io/begun-again:operations",
+       [](watch& w) { until_moved_by_both(w, [](watch&, runtime& rt) { race_for_a_byte(rt, 2); }); }},
+      {"/weft/io/cancelled:operations", stops_a_reader},
+      {"/weft/io/completed:operations", converses},
+      {"/weft/io/completions:completions", converses},
+      {"/weft/io/enters:calls", converses},
+      {"/weft/io/epoll:processors", [](watch& w) { until_moved_by(io_backend::epoll, w, converse); }},
+      {"/weft/io/operations:operations", converses},
+      // With io_uring only.
+      {"/weft/io/overflows:flushes",
+       [](watch& w) {
+         if (kernel_has_rings())
+           until_moved_by(io_backend::uring, w, [](watch&, runtime& rt) { race_for_a_byte(rt, 100); }, 1);
+       },
+       required::no},
+      {"/weft/io/reaps:reaps", converses},
+      {"/weft/io/sleeps:sleeps", converses},
+      {"/weft/io/under-way:operations", converses},
+      {"/weft/io/uring:processors",
+       [](watch& w) {
+         if (kernel_has_rings()) until_moved_by(io_backend::uring, w, converse);
+       },
+       required::no},
+      {"/weft/io/wakes:wakes", converses},
       {"/weft/locks/crossings:locks", passes_locks},
       // Whether two processors wait for each other's locks depends on how the machine runs them.
       {"/weft/locks/gatherings:gatherings",
@@ -561,6 +701,7 @@ const std::vector<action>& actions() {
            });
          });
        }},
+      {"/weft/sched/long-resumes-before-io:resumes", computes_before_io},
       {"/weft/sched/long-resumes:resumes",
        [](watch& w) {
          until_moved(w, 1, [&w](runtime& rt) {

@@ -1,9 +1,9 @@
 // [epoch] of epoch.h beside [wake] of scheduler.h, under every interleaving: an epoch that was begun ends, though
 // workers are about to sleep; each processor passes it once; none begins before the last has ended.
 //
-// A model: pass(), begin(), finish() and collect() as in epoch.cc, idle() and wake_all() as in worker.cc and
-// scheduler.cc, over explored atomics. What a processor ages is ordinary memory under the race detector. Whoever
-// collects waits for the end, so an epoch that nobody passes ends in a deadlock, which the explorer reports.
+// A model: pass(), begin(), finish() and collect() as in epoch.cc, idle(), wake_all() and pass_for_idle() as in
+// worker.cc and scheduler.cc, over explored atomics. What a processor ages is ordinary memory under the race detector.
+// Whoever collects waits for the end, so an epoch that nobody passes ends in a deadlock, which the explorer reports.
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -31,6 +31,9 @@ struct mutation {
   bool left_before_asked = true;  // N1 before N2
   bool all_must_pass = true;      // P3: the last one finishes, not the first
   bool finisher_acquires = true;  // P3 is acq_rel
+  bool passes_for_idle = false;   // N4 to N6, not N3
+  bool takes_off_list = true;     // N4
+  bool looks_for_it = true;       // N6: L3 in its place
 };
 
 class model {
@@ -75,18 +78,18 @@ class model {
  private:
   struct worker {
     atomic<uint32_t> word{0};
-    uint32_t passed = 0;
+    atomic<uint32_t> passed{0};
     plain<int> aged{0};
   };
 
   bool is_due(const worker& w) const {
-    // acquire: P1.
-    return asked_.load(std::memory_order_acquire) != w.passed;
+    // acquire: P1. relaxed: as in epoch.cc.
+    return asked_.load(std::memory_order_acquire) != w.passed.load(std::memory_order_relaxed);
   }
 
   void pass(worker& w) {
     // relaxed: P1 was the acquire.
-    w.passed = asked_.load(std::memory_order_relaxed);
+    w.passed.store(asked_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     w.aged.set(w.aged.get() + 1);  // P2
     // acq_rel: P3, unless it is left out.
     const auto order = mutated_.finisher_acquires ? std::memory_order_acq_rel : std::memory_order_relaxed;
@@ -119,7 +122,10 @@ class model {
     asked_.store(asked_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     // relaxed: as above.
     if (!mutated_.left_before_asked) left_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
-    wake_all(mutated_.barriers);  // N3
+    if (mutated_.passes_for_idle)
+      pass_for_idle();  // N4 to N6
+    else
+      wake_all(mutated_.barriers);  // N3
     return true;
   }
 
@@ -138,6 +144,40 @@ class model {
     for (worker* w : all) w->word.store(1, std::memory_order_release);
   }
 
+  bool leave_idle(worker& w) {
+    lock_.lock();
+    const auto at = std::find(idle_.begin(), idle_.end(), &w);
+    const bool there = at != idle_.end();
+    if (there) idle_.erase(at);
+    lock_.unlock();
+    return there;
+  }
+
+  bool is_idle(worker& w) {
+    lock_.lock();
+    const bool there = std::find(idle_.begin(), idle_.end(), &w) != idle_.end();
+    lock_.unlock();
+    return there;
+  }
+
+  void pass_for_idle() {
+    for (worker& w : workers_) {
+      if (!(mutated_.takes_off_list ? leave_idle(w) : is_idle(w))) continue;  // N4
+      if (is_due(w)) pass(w);                                                 // N5
+      if (mutated_.takes_off_list) {
+        lock_.lock();
+        idle_.push_back(&w);  // N6, L1
+        lock_.unlock();
+      }
+      explored_atomics::heavy_barrier();  // N6, L2
+      if (!mutated_.looks_for_it) continue;
+      // acquire: N6, L3.
+      if (!is_due(w) && stopping_.load(std::memory_order_acquire) == 0) continue;
+      // release: as in signal().
+      if (leave_idle(w)) w.word.store(1, std::memory_order_release);
+    }
+  }
+
   void idle(worker& w) {
     // relaxed: nobody signals a worker that is not on the list.
     w.word.store(0, std::memory_order_relaxed);
@@ -147,12 +187,7 @@ class model {
     if (mutated_.barriers) explored_atomics::heavy_barrier();  // L2
     // acquire: L3.
     if ((mutated_.sleeper_looks && is_due(w)) || stopping_.load(std::memory_order_acquire) != 0) {
-      lock_.lock();
-      const auto at = std::find(idle_.begin(), idle_.end(), &w);
-      const bool there = at != idle_.end();
-      if (there) idle_.erase(at);
-      lock_.unlock();
-      if (there) return;
+      if (leave_idle(w)) return;
     }
     // acquire: L4.
     while (w.word.load(std::memory_order_acquire) == 0) explored_atomics::pause();
@@ -192,6 +227,26 @@ TEST(EpochExploreTest, AnEpochOfTwoProcessorsEnds) { test::passes(1, 30'000, col
 TEST(EpochExploreTest, EpochsOfTwoCollectorsDoNotOverlap) { test::passes(1, 30'000, collected_by(2, 1, {})); }
 
 TEST(EpochExploreTest, TwoCollectorsAndTwoProcessorsFinishTogether) { test::passes(0, 60'000, collected_by(2, 2, {})); }
+
+TEST(EpochExploreTest, AnEpochIsPassedForAWorkerThatSleepsOrIsAboutTo) {
+  test::passes(3, 10'000, collected_by(1, 1, {.passes_for_idle = true}));
+}
+
+TEST(EpochExploreTest, AnEpochIsPassedForTwoWorkers) {
+  test::passes(1, 60'000, collected_by(1, 2, {.passes_for_idle = true}));
+}
+
+TEST(EpochExploreTest, TwoCollectorsPassForAWorkerOnceEach) {
+  test::passes(1, 60'000, collected_by(2, 1, {.passes_for_idle = true}));
+}
+
+TEST(EpochExploreTest, WhoPassesForAWorkerThatMayLeaveTheListMeanwhileRacesWithIt) {
+  test::fails(3, "", collected_by(1, 1, {.passes_for_idle = true, .takes_off_list = false}));
+}
+
+TEST(EpochExploreTest, WithoutALookInItsPlaceTheWorkerMissesWhatCameMeanwhile) {
+  test::fails(3, "deadlock", collected_by(2, 1, {.passes_for_idle = true, .looks_for_it = false}));
+}
 
 TEST(EpochExploreTest, WithoutTheLookAtLThreeTheSleeperMissesTheEpoch) {
   test::fails(3, "deadlock", collected_by(1, 1, {.sleeper_looks = false}));

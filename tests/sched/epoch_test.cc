@@ -168,6 +168,36 @@ TEST_P(EpochTest, EpochsEndWhileTasksComeAndGo) {
   EXPECT_GE(fake_pools::shared_aged, 100u);
 }
 
+// The counter of sleeps is the witness: a worker that was woken goes to sleep again.
+TEST_P(EpochTest, CollectPassesForSleepingWorkersAndLetsThemSleep) {
+  auto& s = runtime_access::sched(rt());
+  test::eventually([&] { return s.idle_workers() == processors(); });
+  const auto sleeps = [&] {
+    uint64_t n = 0;
+    for (const auto& p : s.processors()) n += p->counters.sleeps.value();
+    return n;
+  };
+  test::eventually([&] { return sleeps() >= processors(); });
+  const uint64_t before = sleeps();
+  for (int i = 0; i < 10; ++i) rt().collect();
+  EXPECT_EQ(fake_pools::slots_aged, 10 * processors());
+  EXPECT_EQ(s.idle_workers(), processors());
+  run([]() -> task<> { co_return; });
+  test::eventually([&] { return s.idle_workers() == processors(); });
+  EXPECT_LE(sleeps(), before + processors()) << "only the task has woken workers";
+}
+
+// What is made ready while a worker's processor is in the collector's hands finds the worker nevertheless.
+TEST_P(EpochTest, TasksThatComeWhileOthersCollectAreRun) {
+  std::atomic<bool> stop{false};
+  std::thread collector([&] {
+    while (!stop) rt().collect();
+  });
+  for (int i = 0; i < 300; ++i) EXPECT_EQ(rt().spawn([](int n) -> task<int> { co_return n; }, i).get(), i);
+  stop = true;
+  collector.join();
+}
+
 // No epoch ends without a processor that computes, and none is lost.
 TEST_P(EpochTest, AProcessorThatComputesPassesWhenItComesRound) {
   std::atomic<bool> computes{false}, go_on{false};

@@ -63,6 +63,7 @@ class fault_port final : public os::io_port {
   }
   bool provide(uint16_t index, std::span<std::byte> buffer) noexcept override { return below_->provide(index, buffer); }
   uint64_t overflows() const noexcept override { return below_->overflows(); }
+  uint64_t enters() const noexcept override { return below_->enters(); }
   void wake() noexcept override { below_->wake(); }
   int poll_fd() const noexcept override { return below_->poll_fd(); }
   bool does_files() const noexcept override { return below_->does_files(); }

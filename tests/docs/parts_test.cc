@@ -1,6 +1,4 @@
 // The parts of programs that docs/guide.md and docs/from_go.md show, each where it compiles, and some run.
-//
-// Not in an unnamed namespace: g++ warns of one that is shared between files, which it takes an included part for.
 #include <chrono>
 #include <optional>
 

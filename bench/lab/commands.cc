@@ -413,6 +413,14 @@ words split(const std::string& text) {
   }
 }
 
+// Of a parameter whose values have names: those.
+words names_of(const std::string& workload_name, const std::string& parameter_name) {
+  if (const workload* w = find_workload(workload_name))
+    for (const parameter& p : w->parameters)
+      if (p.name == parameter_name) return words(p.names.begin(), p.names.end());
+  return {};
+}
+
 int sweep(const command_line& line, const words& all) {
   if (line.has_vs) return fail(misuse("sweep has no 'vs': it compares every value with the first"));
   if (absl::Status s = check_words("sweep", line.words, 1, "a workload"); !s.ok()) return fail(s);
@@ -427,9 +435,8 @@ int sweep(const command_line& line, const words& all) {
       return fail(misuse("sweep changes one option; '--" + d.swept + "' and '--" + name + "' are two"));
     d.swept = name;
     const choice* c = find_choice(name);
-    if (value.empty() && c == nullptr)
-      return fail(misuse("sweep needs the values of --" + name + ": --" + name + "=1,2,4"));
-    d.swept_values = value.empty() ? c->swept : split(value);
+    d.swept_values = !value.empty() ? split(value) : c != nullptr ? c->swept : names_of(line.words[0], name);
+    if (d.swept_values.empty()) return fail(misuse("sweep needs the values of --" + name + ": --" + name + "=1,2,4"));
   }
   if (d.swept.empty())
     return fail(misuse("sweep needs one option with several values: --NAME=V,V,... (weft-lab help)"));

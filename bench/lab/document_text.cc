@@ -84,10 +84,10 @@ table sweep_table(const document& d) {
   for (int place = 0; place <= 4; ++place)
     std::ranges::copy_if(rows_of(d), std::back_inserter(rows),
                          [place](const row& r) { return place_in_sweep(r) == place; });
-  constexpr std::size_t most_columns = 6;
+  constexpr std::size_t most_columns = 5;
   if (rows.size() > most_columns) rows.resize(most_columns);
   for (const row& r : rows) lines[0].push_back(r.what);
-  lines[0].push_back(rows.empty() ? "" : rows[0].what + " against the first");
+  lines[0].push_back(rows.empty() ? "" : "against the first");
   for (std::size_t i = 0; i < d.sides.size(); ++i) {
     std::vector<std::string> line{d.swept_values[i]};
     for (const row& r : rows) line.push_back(show(median(series(d.sides[i].runs, r.figure)), r.unit));

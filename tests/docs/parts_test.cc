@@ -1,10 +1,9 @@
 // The parts of programs that docs/guide.md and docs/from_go.md show, each where it compiles, and some run.
 #include <chrono>
+#include <optional>
 
 #include <gtest/gtest.h>
 #include <weft/weft.h>
-
-namespace {
 
 using namespace std::chrono_literals;
 
@@ -14,6 +13,8 @@ namespace from_go {
 }  // namespace from_go
 
 TEST(FromGoTest, ThePortedPipelineAddsUpSquares) { EXPECT_EQ(weft::run(from_go::sum_of_squares, 100), 338350); }
+
+namespace guide {
 
 int used = 0;
 
@@ -30,10 +31,10 @@ weft::task<> offer_a_job() {
   co_await take_what_comes_first(jobs, nobody_receives);
 }
 
-TEST(GuideTest, SelectTakesTheArmThatIsReady) {
-  used = 0;
-  weft::run(offer_a_job);
-  EXPECT_EQ(used, 42);
-}
+}  // namespace guide
 
-}  // namespace
+TEST(GuideTest, SelectTakesTheArmThatIsReady) {
+  guide::used = 0;
+  weft::run(guide::offer_a_job);
+  EXPECT_EQ(guide::used, 42);
+}

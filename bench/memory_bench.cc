@@ -1,8 +1,11 @@
 // What epochs cost, and what they do to memory and time. One figure a process.
 //
-//   memory_bench epoch [PROCESSORS [POOLS [STACKS]]]     microseconds that an epoch takes (median, worst), with so many
-//                                                        pools in use and so many stacks cached; and the longest time
-//                                                        that a task which only counts was kept from it meanwhile
+//   memory_bench epoch [PROCESSORS [POOLS [STACKS [OBJECTS [ROUNDS]]]]]
+//                                                        microseconds that collect() takes, an epoch and its background
+//                                                        work, with so many pools in use, so many stacks cached, and so
+//                                                        many objects put into each pool by each processor; how much of
+//                                                        the longest call threads waited for a CPU; and the longest
+//                                                        time that a task which only counts was kept from it meanwhile
 //   memory_bench burst [PROCESSORS [TASKS]]              resident MiB after so many tasks have ended, and after one,
 //                                                        two and three epochs
 //   memory_bench ceiling [PROCESSORS [LIMIT [PERCENT]]]  the bursty pipeline (below): seconds, peak resident MiB; LIMIT
@@ -20,9 +23,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -67,12 +73,25 @@ struct object {
   char bytes[64];
 };
 
-weft::task<> use_pools(std::vector<std::unique_ptr<weft::pool<object>>>* pools) {
+weft::task<> use_pools(std::vector<std::unique_ptr<weft::pool<object>>>* pools, int64_t objects) {
+  std::vector<weft::pooled<object>> taken;
   for (auto& p : *pools) {
-    const auto a = p->get();
-    const auto b = p->get();
+    for (int64_t i = 0; i < objects; ++i) taken.push_back(p->get());
+    taken.clear();
   }
   co_return;
+}
+
+// Microseconds that this process's threads were ready to run and waited for a CPU, in sum, as the kernel counted.
+double waited_for_cpu_us() {
+  double ns = 0;
+  std::error_code ignored;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
+    std::ifstream file(thread.path() / "schedstat");
+    double ran = 0, waited = 0;
+    if (file >> ran >> waited) ns += waited;
+  }
+  return ns / 1e3;
 }
 
 weft::task<> wait_for_close(weft::channel<int> gate) { (void)co_await gate.receive(); }
@@ -100,30 +119,42 @@ weft::task<> tick(const std::atomic<bool>* stop, std::atomic<int64_t>* longest_n
   }
 }
 
-int run_epoch(int processors, int64_t pools, int64_t stacks) {
+int run_epoch(int processors, int64_t pools, int64_t stacks, int64_t objects, int64_t rounds) {
   auto rt = make_runtime(processors, -1, 0);
   std::vector<std::unique_ptr<weft::pool<object>>> all;
   for (int64_t i = 0; i < pools; ++i) all.push_back(std::make_unique<weft::pool<object>>([] { return object{}; }));
   std::atomic<bool> stop{false};
   std::atomic<int64_t> longest_ns{0};
-  std::vector<double> us;
-  for (int round = 0; round < 20; ++round) {
+  struct call {
+    double us, waited_us;
+  };
+  std::vector<call> calls;
+  double gap_us = 0;
+  for (int64_t round = 0; round < rounds; ++round) {
     rt->run(cache_stacks, stacks);
-    for (int i = 0; i < processors; ++i) rt->run(use_pools, &all);
+    for (int i = 0; i < processors; ++i) rt->run(use_pools, &all, objects);
     auto ticker = rt->spawn(tick, &stop, &longest_ns);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    const double waited = waited_for_cpu_us();
     // relaxed: as above.
     longest_ns.store(0, std::memory_order_relaxed);
     const auto begin = std::chrono::steady_clock::now();
     rt->collect();
-    us.push_back(seconds_since(begin) * 1e6);
+    const double us = seconds_since(begin) * 1e6;
+    // relaxed: as above.
+    gap_us = std::max(gap_us, static_cast<double>(longest_ns.load(std::memory_order_relaxed)) / 1e3);
+    calls.push_back({us, waited_for_cpu_us() - waited});
     stop = true;
     ticker.get();
     stop = false;
   }
-  std::sort(us.begin(), us.end());
-  std::printf("epoch_median %d %.0f us\nepoch_worst %d %.0f us\nepoch_longest_gap %d %.0f us\n", processors,
-              us[us.size() / 2], processors, us.back(), processors, static_cast<double>(longest_ns.load()) / 1e3);
+  std::sort(calls.begin(), calls.end(), [](const call& a, const call& b) { return a.us < b.us; });
+  const call& worst = calls.back();
+  const auto longer = std::count_if(calls.begin(), calls.end(), [](const call& c) { return c.us > 1000; });
+  std::printf("epoch %d: median %.0f, p99 %.0f, worst %.0f us (%.0f us of waiting for a CPU), %ld of %zu above 1 ms\n",
+              processors, calls[calls.size() / 2].us, calls[calls.size() * 99 / 100].us, worst.us, worst.waited_us,
+              static_cast<long>(longer), calls.size());
+  std::printf("epoch_longest_gap %d: %.0f us\n", processors, gap_us);
   return 0;
 }
 
@@ -206,9 +237,9 @@ int usage() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  int64_t number[3] = {};
-  bool given[3] = {};
-  if (argc < 2 || argc > 5) return usage();
+  int64_t number[5] = {};
+  bool given[5] = {};
+  if (argc < 2 || argc > 7) return usage();
   for (int i = 2; i < argc; ++i) {
     const char* end = argv[i] + std::strlen(argv[i]);
     if (std::from_chars(argv[i], end, number[i - 2]).ptr != end) return usage();
@@ -217,7 +248,8 @@ int main(int argc, char** argv) {
   const auto value = [&](int i, int64_t otherwise) { return given[i] ? number[i] : otherwise; };
   const std::string_view what = argv[1];
   const int processors = static_cast<int>(value(0, 2));
-  if (what == "epoch") return run_epoch(processors, value(1, 1000), value(2, 100'000));
+  if (what == "epoch")
+    return run_epoch(processors, value(1, 1000), value(2, 100'000), value(3, 2), std::max<int64_t>(value(4, 100), 1));
   if (what == "burst") return run_burst(processors, value(1, 1'000'000));
   if (what == "ceiling") return run_pipeline(what, processors, value(1, 64), static_cast<int>(value(2, -1)), 12);
   if (what == "curve")

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,7 +19,13 @@ import (
 //
 //	GOGC=off GOMEMLIMIT=64MiB ./peer_go memory_ceiling THREADS
 //
-// prints seconds, CPU seconds, the most that was resident, and collections. The burst of bench/memory_bench.cc:
+// prints seconds, CPU seconds, the most that was resident, and collections. Collections with full pools:
+//
+//	./peer_go memory_stw THREADS
+//
+// prints how long the world was stopped for one, and how long runtime.GC() took, with one pool of 100,000 objects,
+// which is what BenchmarkPoolSTW of Go's own package sync measures, and with what `memory_bench epoch` has: 1,000 pools
+// of two objects, and 100,000 goroutines that have ended. The burst of bench/memory_bench.cc:
 //
 //	./peer_go memory_burst THREADS
 //
@@ -26,7 +33,15 @@ import (
 // ten seconds more, in which the runtime gives memory back by itself, and after debug.FreeOSMemory. Both have lines of
 // their own, since they have several figures.
 func init() {
-	if len(os.Args) != 3 || (os.Args[1] != "memory_ceiling" && os.Args[1] != "memory_burst") {
+	if len(os.Args) != 3 {
+		return
+	}
+	workload, known := map[string]func(threads int){
+		"memory_ceiling": runMemoryCeiling,
+		"memory_burst":   runMemoryBurst,
+		"memory_stw":     runMemoryStw,
+	}[os.Args[1]]
+	if !known {
 		return
 	}
 	threads, err := strconv.Atoi(os.Args[2])
@@ -34,11 +49,7 @@ func init() {
 		fail("the number of threads must be positive")
 	}
 	runtime.GOMAXPROCS(threads)
-	if os.Args[1] == "memory_ceiling" {
-		runMemoryCeiling(threads)
-	} else {
-		runMemoryBurst(threads)
-	}
+	workload(threads)
 	os.Exit(0)
 }
 
@@ -70,6 +81,68 @@ func runMemoryBurst(threads int) {
 		threads, parked, after[0], after[1], after[2], after[3], after[4])
 }
 
+const stwRounds = 100
+
+func runMemoryStw(threads int) {
+	debug.SetGCPercent(-1)
+	var one sync.Pool
+	printCollections("memory_stw_objects", threads, func() {
+		for i := range 100_000 {
+			one.Put(&stwObjects[i])
+		}
+	})
+	many := make([]sync.Pool, 1000)
+	printCollections("memory_stw_pools", threads, func() {
+		gate := make(chan struct{})
+		var ended sync.WaitGroup
+		for range 100_000 {
+			ended.Go(func() { <-gate })
+		}
+		runtime.Gosched()
+		close(gate)
+		ended.Wait()
+		for range threads {
+			ended.Go(func() {
+				for i := range many {
+					many[i].Put(new([64]byte))
+					many[i].Put(new([64]byte))
+				}
+			})
+			ended.Wait()
+		}
+	})
+}
+
+var stwObjects [100_000][64]byte
+
+// Prints the median, the 99th percentile and the largest of the pauses and durations of collections, each with what
+// fill() has left in pools.
+func printCollections(name string, threads int, fill func()) {
+	var pauses, durations []float64
+	for range stwRounds {
+		fill()
+		before := stopped()
+		begin := time.Now()
+		runtime.GC()
+		durations = append(durations, float64(time.Since(begin).Nanoseconds())/1e3)
+		pauses = append(pauses, float64(stopped()-before)/1e3)
+	}
+	line := func(what string, list []float64) {
+		slices.Sort(list)
+		fmt.Printf("%s_%s %d: median %.0f, p99 %.0f, worst %.0f us\n", name, what, threads, list[len(list)/2],
+			list[len(list)*99/100], list[len(list)-1])
+	}
+	line("pause", pauses)
+	line("collection", durations)
+}
+
+// Nanoseconds that the world was stopped for collections so far.
+func stopped() uint64 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.PauseTotalNs
+}
+
 func peakResidentMiB() float64 {
 	text, err := os.ReadFile("/proc/self/status")
 	check(err == nil, "cannot read /proc/self/status")
@@ -86,6 +159,14 @@ func cpuSeconds() float64 {
 	var used syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &used)
 	return float64(used.Utime.Nano()+used.Stime.Nano()) * 1e-9
+}
+
+// As fast as memset: the filled part is doubled by a copy.
+func fill(b []byte, value byte) {
+	b[0] = value
+	for filled := 1; filled < len(b); filled *= 2 {
+		copy(b[filled:], b[:filled])
+	}
 }
 
 func runMemoryCeiling(threads int) {
@@ -123,9 +204,7 @@ func runMemoryCeiling(threads int) {
 						fresh := make([]byte, size)
 						b = &fresh
 					}
-					for at := range *b {
-						(*b)[at] = byte(i)
-					}
+					fill(*b, byte(i))
 					first <- b
 				}
 				for range count {

@@ -39,6 +39,9 @@ bool may_be_waited_for(const io_request& r) noexcept {
          r.op != io_op::shutdown;
 }
 
+// Whether the kernel has mostly done it as soon as it is asked to.
+bool is_done_at_once(io_op op) noexcept { return op == io_op::send || op == io_op::sendmsg; }
+
 // Whether what it came to says nothing, so that it is begun again.
 bool is_to_begin_again(io_op op, int32_t result) noexcept {
   return result == -EINTR || result == -ECANCELED || (result == -ECONNABORTED && op == io_op::accept);
@@ -144,6 +147,7 @@ void io_engine::start(io_operation& op) noexcept {
   op.under_way = true;
   count(1);
   counters_of(op.request.op).begun.add();
+  if (is_done_at_once(op.request.op)) is_worth_asking_ = true;
   begin(op);
 }
 
@@ -273,6 +277,7 @@ strand* io_engine::poll(bool enter, uint32_t& woken) noexcept {
   // Wakes that nobody waited for are taken too where a host would find the port's descriptor readable for ever.
   if (!is_busy() && !hosted_) return nullptr;
   hand_over_cancellations();  // C1
+  if (enter) is_worth_asking_ = false;
   strand* first = nullptr;
   strand** link = &first;
   std::array<os::io_completion, batch> done;

@@ -56,16 +56,13 @@ class io_engine final : public poller {
   strand* poll(bool enter, uint32_t& count) noexcept override;
   void sleep(int64_t timeout_ns) noexcept override {
     sleeps_.add();
+    is_worth_asking_ = false;
     port_->wait(timeout_ns);
   }
   void wake() noexcept override {
     // relaxed: a figure.
     wakes_.fetch_add(1, std::memory_order_relaxed);
     port_->wake();
-  }
-  bool is_busy() const noexcept override {
-    // relaxed: its own for the driver; a hint for others.
-    return under_way_.load(std::memory_order_relaxed) != 0;
   }
   void close() noexcept override;
   const char* description() const noexcept override { return description_.c_str(); }
@@ -149,7 +146,6 @@ class io_engine final : public poller {
   base::counter reaps_, completions_, begun_agains_, sleeps_;
   std::atomic<uint64_t> wakes_{0};
   std::atomic<bool> cancels_asked_{false};
-  std::atomic<uint32_t> under_way_{0};
 };
 
 /// An operation on a file or a path that may need no waiting: true if it has its result. What it copies is taken from

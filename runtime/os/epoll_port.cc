@@ -127,7 +127,7 @@ class epoll_port final : public io_port {
 
   void finish(uint64_t tag, int32_t result) noexcept {
     where_.erase(tag);
-    done_.push_back({tag, result});
+    done_.push_back({tag, result, -1});
   }
 
   void try_fresh() noexcept {
@@ -136,7 +136,7 @@ class epoll_port final : public io_port {
       const int32_t result = sys_.do_now(p.request);
       if (result != -EAGAIN || p.request.fd < 0 ||
           (p.request.op == io_op::connect && p.request.flags == detail::io_connect_at_once))
-        done_.push_back({p.tag, result});
+        done_.push_back({p.tag, result, -1});
       else
         stand(p);
     }

@@ -17,10 +17,11 @@
 
 namespace weft::os {
 
+// Without initializers, so that an array of them costs nothing before it is filled.
 struct io_completion {
   uint64_t tag;
-  int32_t result;       ///< what the system call would have returned, or -errno
-  int32_t buffer = -1;  ///< io_op::recvpool: which one was taken; -1: none
+  int32_t result;  ///< what the system call would have returned, or -errno
+  int32_t buffer;  ///< io_op::recvpool: which one was taken; -1: none
 };
 
 class io_port {

@@ -39,6 +39,7 @@ void scheduler::monitor_main() noexcept {
   int64_t tick = longest_tick_ns;
   int64_t last_trace = now_ns();
   int idle_ticks = 0;
+  uint64_t idle_sum = 0;
   int quiet_ticks = 0;
   uint64_t quiet_sum = 0;
   monitor_seen_.resize(processors_.size());
@@ -47,7 +48,10 @@ void scheduler::monitor_main() noexcept {
     int64_t wait = tick;
     if (opts_.schedtrace.count() > 0) wait = std::min<int64_t>(wait, opts_.schedtrace.count() * 1'000'000);
     const bool all_idle = idle_workers() == workers_.size();
-    idle_ticks = all_idle ? idle_ticks + 1 : 0;
+    // Workers that sleep now, and have run something since the last tick, will be back before long.
+    const uint64_t ran = dispatches();
+    idle_ticks = all_idle && ran == idle_sum ? idle_ticks + 1 : 0;
+    idle_sum = ran;
     const bool watch = opts_.detect_deadlock && all_idle && live_tasks() != 0;
     if (idle_ticks > idle_ticks_before_sleep && opts_.schedtrace.count() == 0) {
       // seq_cst: announced before the last look, so that a waker sees it or we see its worker.
@@ -78,8 +82,7 @@ void scheduler::monitor_main() noexcept {
     }
     if (opts_.detect_deadlock) {
       // Twice in a row, with nothing dispatched in between.
-      uint64_t sum = 0;
-      for (const auto& p : processors_) sum += p->counters.dispatches.value();
+      const uint64_t sum = dispatches();
       quiet_ticks = looks_deadlocked() ? (sum == quiet_sum ? quiet_ticks + 1 : 1) : 0;
       quiet_sum = sum;
       if (quiet_ticks >= 2) {
@@ -88,6 +91,12 @@ void scheduler::monitor_main() noexcept {
       }
     }
   }
+}
+
+uint64_t scheduler::dispatches() const noexcept {
+  uint64_t sum = 0;
+  for (const auto& p : processors_) sum += p->counters.dispatches.value();
+  return sum;
 }
 
 // While nothing happens the monitor wakes for an epoch that is due by time, if there is one. A manual clock wakes it.

@@ -8,6 +8,7 @@
 //   the cancellations that a stopper wakes for, after what took the wake.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace weft::detail {
@@ -34,13 +35,24 @@ class poller {
   virtual void wake() noexcept = 0;
 
   /// Whether operations are under way. Any thread; exact for the driver.
-  virtual bool is_busy() const noexcept = 0;
+  bool is_busy() const noexcept {
+    // relaxed: its own for the driver; a hint for others.
+    return under_way_.load(std::memory_order_relaxed) != 0;
+  }
+
+  /// Whether something was asked for that the kernel mostly has done when it has begun it, so that a sleep would end at
+  /// once. By the driver.
+  bool is_worth_asking() const noexcept { return is_worth_asking_; }
 
   /// Cancels everything and waits until the kernel is done with it. No strand is made ready. By the driver, at its end.
   virtual void close() noexcept = 0;
 
   /// The back end, and why it is that one; for dumps.
   virtual const char* description() const noexcept = 0;
+
+ protected:
+  std::atomic<uint32_t> under_way_{0};  // operations; written by the driver
+  bool is_worth_asking_ = false;
 };
 
 }  // namespace weft::detail

@@ -286,6 +286,7 @@ class scheduler {
   void worker_main(worker& w) noexcept;
   bool find_local(processor& p, work& out, bool enter_kernel = true) noexcept;
   bool is_alone(const worker& w) const noexcept;
+  bool is_worth_asking(const worker& w) const noexcept;
   bool search(worker& w, work& out) noexcept;
   void give_token(worker& w) noexcept;
   bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
@@ -325,6 +326,7 @@ class scheduler {
 
   void monitor_main() noexcept;
   bool monitor_tick(int64_t now) noexcept;
+  uint64_t dispatches() const noexcept;
   int64_t longest_sleep_ns() noexcept;
   bool looks_deadlocked() noexcept;
   void print_schedtrace(int64_t now) noexcept;

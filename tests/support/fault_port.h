@@ -35,7 +35,7 @@ class fault_port final : public os::io_port {
     const bool impossible = faults_.error == EAGAIN && request.op == io_op::poll;
     if (++faults_.started == faults_.fail_nth && !impossible) {
       ++faults_.failed;
-      done_.push_back({tag, -faults_.error});
+      done_.push_back({tag, -faults_.error, -1});
       return;
     }
     const bool moves_bytes = request.op == io_op::read || request.op == io_op::write || request.op == io_op::receive ||

@@ -57,7 +57,7 @@ class scripted_port final : public os::io_port {
     const auto at = std::find_if(begun_.begin(), begun_.end(), [=](const entry& e) { return e.tag == tag; });
     ASSERT_NE(at, begun_.end());
     begun_.erase(at);
-    done_.push_back({tag, result});
+    done_.push_back({tag, result, -1});
     below_.signal_event_fd(fd_);
   }
 
@@ -68,7 +68,7 @@ class scripted_port final : public os::io_port {
   }
   void cancel_all() noexcept override {
     flush();
-    for (const entry& e : begun_) done_.push_back({e.tag, ends_as});
+    for (const entry& e : begun_) done_.push_back({e.tag, ends_as, -1});
     begun_.clear();
   }
   void flush() noexcept override {

@@ -33,6 +33,9 @@ struct std_atomics {
     static std::atomic<int> line{0};
     // seq_cst: ThreadSanitizer does not model fences; a read-modify-write orders as much here.
     line.exchange(0, std::memory_order_seq_cst);
+#elif defined(__x86_64__) && defined(__clang__)
+    // What g++ makes of the fence below. clang's mfence takes four times as long (measured: 18.6 against 4.6 ns).
+    asm volatile("lock; orl $0, -4(%%rsp)" ::: "memory", "cc");
 #else
     // seq_cst: orders the store before it against the load after it, whichever protocol calls.
     std::atomic_thread_fence(std::memory_order_seq_cst);

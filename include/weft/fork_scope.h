@@ -81,6 +81,7 @@ class [[nodiscard]] fork_awaiter {
   static bool await_ready() noexcept { return false; }
 
   WEFT_INLINE transfer await_suspend(std::coroutine_handle<> parent) noexcept {
+    count_calls(1);
     scope_core& core = core_;
     const std::coroutine_handle<promise<T>> child = child_;
     // relaxed: P's own.

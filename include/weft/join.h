@@ -62,6 +62,7 @@ class [[nodiscard]] join_awaiter {
   static bool await_ready() noexcept { return false; }
 
   WEFT_INLINE transfer await_suspend(std::coroutine_handle<> parent) noexcept {
+    count_calls(count);
     group_.core.parent = parent;
     // relaxed: pushing publishes the core; see F2 of [fork].
     group_.core.failed.store(nullptr, std::memory_order_relaxed);

@@ -22,6 +22,7 @@ class [[nodiscard]] call_awaiter {
   static bool await_ready() noexcept { return false; }
 
   WEFT_INLINE transfer await_suspend(std::coroutine_handle<> caller) noexcept {
+    count_calls(1);
     callee_.promise().continuation = caller;
     return transfer_to(callee_);
   }

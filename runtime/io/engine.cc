@@ -328,7 +328,7 @@ strand* io_engine::complete(const os::io_completion& done) noexcept {
   }
   ended(op, result);
   op.result = op.cancel_asked && (result == -EINTR || result == -EAGAIN) ? -ECANCELED : result;
-  return reinterpret_cast<strand*>(end_wait(op, wait_result::done));
+  return strand_of(end_wait(op, wait_result::done));
 }
 
 // What a completion comes to for a read without a buffer; -EINTR: begin it again, with the buffer that it has now.
@@ -363,7 +363,7 @@ strand* io_engine::complete(io_readiness& ready, int32_t result) noexcept {
   ended(ready, result);
   if (!claim(*op)) return nullptr;
   op->result = result < 0 ? result : do_now(*op);
-  return reinterpret_cast<strand*>(end_wait(*op, wait_result::done));
+  return strand_of(end_wait(*op, wait_result::done));
 }
 
 // The kernel is done with it. Lock held.
@@ -443,7 +443,7 @@ namespace {
 
 void do_on_the_pool(blocking_job* job) noexcept {
   auto& op = *static_cast<io_operation*>(job);
-  op.result = scheduler_of(reinterpret_cast<strand*>(op.who)).seams().sys->do_now(op.request);
+  op.result = scheduler_of(strand_of(op.who)).seams().sys->do_now(op.request);
   blocking_done(op);
 }
 

@@ -19,7 +19,7 @@ absl::Status io_error(std::string_view operation, std::string_view subject, int3
   const std::string what = std::string(operation) + (subject.empty() ? "" : " ") + std::string(subject);
   if (result == -ECANCELED) return absl::CancelledError(what + ": the task was asked to stop");
   if (result == -EBADF) return absl::FailedPreconditionError(what + ": closed");
-  return absl::ErrnoToStatus(-result, what);
+  return os::errno_status(-result, what);
 }
 
 absl::Status socket_error(std::string_view operation, const descriptor& socket, int32_t result) {

@@ -130,7 +130,7 @@ memory_classes reading::read_memory() {
   m.slabs = h.metadata_bytes;
   m.caches = sched.processors().size() * sizeof(mem::block_cache);
   m.metadata = sched.epochs().runtime_bytes() - m.caches;
-  m.other = epochs().held.pooled + epochs().held.channels;
+  m.other = epochs().held.pooled + epochs().held.channels + epochs().held.empty_spans;
   return m;
 }
 
@@ -394,8 +394,8 @@ constexpr std::array rows{
         memory<&memory_classes::slabs>},
     row{{"/memory/classes/metadata/other:bytes", "The runtime's objects: scheduler, processors, queues.", u64, gauge},
         memory<&memory_classes::metadata>},
-    row{{"/memory/classes/other:bytes", "Objects of pools, those in use too, and channels; of the process.", u64,
-         gauge},
+    row{{"/memory/classes/other:bytes",
+         "Objects of pools, those in use too, free memory for buffers, channels; of the process.", u64, gauge},
         memory<&memory_classes::other>},
     row{{"/memory/classes/total:bytes", "The sum of the other classes.", u64, gauge},
         [](reading& r, writer out) { out.uint64(r.memory().total()); }},
@@ -438,8 +438,10 @@ constexpr std::array rows{
          "Times that an epoch was due for the memory limit, and epochs took too much CPU time for it.", u64, total},
         [](reading& r, writer out) { out.uint64(r.epochs().limited_epochs); }},
     row{{"/weft/frames/elided:frames", "Coroutine calls whose frame the compiler put into the caller's.", u64, total},
-        [](reading& r, writer out) { out.uint64(r.sched.elided_frames()); }},
-    row{{"/weft/frames/stack:frames", "Coroutine frames put on a task's stack.", u64, total},
+        [](reading& r, writer out) { out.uint64(raise_to(r.sched.reported()[5], r.sched.elided_frames())); }},
+    row{{"/weft/frames/stack:frames",
+         "Coroutine frames put on a task's stack, counted when the coroutine is awaited, forked or started.", u64,
+         total},
         [](reading& r, writer out) { out.uint64(r.sched.frames()); }},
     row{{"/weft/locks/crossings:locks",
          "Locks of channels, mutexes, timers and so on that a processor took after another thread had held them.", u64,

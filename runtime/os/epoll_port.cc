@@ -55,7 +55,7 @@ class epoll_port final : public io_port {
 
   absl::Status open() noexcept {
     set_ = ::epoll_create1(EPOLL_CLOEXEC);
-    if (set_ < 0) return absl::ResourceExhaustedError(absl::ErrnoToStatus(errno, "epoll_create1").message());
+    if (set_ < 0) return absl::ResourceExhaustedError(errno_status(errno, "epoll_create1").message());
     absl::StatusOr<int> wake = sys_.create_event_fd();
     if (!wake.ok()) return wake.status();
     wake_fd_ = *wake;
@@ -63,7 +63,7 @@ class epoll_port final : public io_port {
     event.events = EPOLLIN;
     event.data.fd = wake_fd_;
     if (::epoll_ctl(set_, EPOLL_CTL_ADD, wake_fd_, &event) != 0)
-      return absl::ResourceExhaustedError(absl::ErrnoToStatus(errno, "epoll_ctl").message());
+      return absl::ResourceExhaustedError(errno_status(errno, "epoll_ctl").message());
     return absl::OkStatus();
   }
 

@@ -21,6 +21,8 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -28,11 +30,17 @@
 #include <weft/detail/check.h>
 
 namespace weft::os {
+
+absl::Status errno_status(int error, std::string_view what) {
+  return absl::Status(absl::ErrnoToStatusCode(error),
+                      std::string(what) + ": " + std::generic_category().message(error));
+}
+
 namespace {
 
 // The kernel's refusal of `call`, in words.
 absl::Status refused(const char* call, int error) {
-  return absl::ResourceExhaustedError(absl::ErrnoToStatus(error, call).message());
+  return absl::ResourceExhaustedError(errno_status(error, call).message());
 }
 
 // Keeps the caller's errno: none of these calls may be visible in code that reads errno around them.

@@ -26,6 +26,11 @@
 
 namespace weft::os {
 
+/// An errno as a status: "<what>: <the system's text>", with Abseil's code for it. absl::ErrnoToStatus() would do, but
+/// its texts are in a table that the first caller makes inside a shared library, where ThreadSanitizer sees the makings
+/// and not the guard, and reports a race between the first two errors of a program.
+absl::Status errno_status(int error, std::string_view what);
+
 /// How a process ended.
 struct process_end {
   int code;    ///< what it returned

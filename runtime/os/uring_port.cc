@@ -95,7 +95,7 @@ class uring_port final : public io_port {
     params.flags = setup_flags(mode);
     params.cq_entries = 8 * entries;
     if (const int r = io_uring_queue_init_params(entries, &ring_, &params); r < 0)
-      return absl::UnavailableError(absl::ErrnoToStatus(-r, "io_uring_setup").message());
+      return absl::UnavailableError(errno_status(-r, "io_uring_setup").message());
     ready_ = true;
     if ((params.features & needed_features) != needed_features)
       return absl::UnavailableError("io_uring of this kernel is older than Linux 5.19");
@@ -105,10 +105,10 @@ class uring_port final : public io_port {
     wake_fd_ = *wake;
     watch_wake_fd();
     if (const int r = io_uring_submit(&ring_); r < 1)
-      return absl::UnavailableError(absl::ErrnoToStatus(r < 0 ? -r : EAGAIN, "io_uring_enter").message());
+      return absl::UnavailableError(errno_status(r < 0 ? -r : EAGAIN, "io_uring_enter").message());
     io_uring_cqe* refused = nullptr;
     if (io_uring_peek_cqe(&ring_, &refused) == 0 && refused->res < 0)
-      return absl::UnavailableError(absl::ErrnoToStatus(-refused->res, "a poll by io_uring").message());
+      return absl::UnavailableError(errno_status(-refused->res, "a poll by io_uring").message());
     return absl::OkStatus();
   }
 

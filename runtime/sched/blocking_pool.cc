@@ -113,8 +113,8 @@ std::coroutine_handle<> blocking_park(blocking_job& job, waiter& w, std::corouti
   strand* s = detach(leaf);
   // relaxed: this wait is no stop point; ordered before `waiting` by its release store.
   s->wait_lock.store(nullptr, std::memory_order_relaxed);
-  waits_from_now(s);
   begin_wait(s, w, wait_reason::blocking, where);
+  waits_from_now(s);
   sched.blocking().submit(job);  // from here on the strand may run elsewhere
   return switch_away();
 }

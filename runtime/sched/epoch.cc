@@ -5,8 +5,10 @@
 #include <climits>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "mem/program_heap.h"
+#include "mem/span_heap.h"
 #include "sched/scheduler.h"
 
 namespace weft::detail {
@@ -34,6 +36,10 @@ constexpr int steps_in_an_assist = 8;
 
 // The C library's heap is trimmed so seldom that it takes at most a twentieth of one CPU.
 constexpr int64_t heap_trim_rest = 4;
+
+// How many epochs in a row must leave more than the limit in use, and for how long, before that is said.
+constexpr uint32_t epochs_before_it_is_said = 4;
+constexpr int64_t ns_before_it_is_said = 1'000'000'000;
 
 constexpr int most_percent = 1'000'000;
 
@@ -98,20 +104,21 @@ void epoch_driver::pass(processor& p, epoch_work as) noexcept {
   const timed cpu(*this, as);
   // relaxed: P1 was the acquire; no other epoch begins before this one has ended.
   p.epoch_passed = asked_.load(std::memory_order_relaxed);
-  if (const epoch_hooks* h = current_hooks()) h->age_slot(p.locks->slot);
+  if (const epoch_hooks* h = current_hooks()) h->age_slot(p.locks->slot, cause_ == epoch_cause::limit);
   p.blocks.trim(mem::trim_level::unused);
   // acq_rel: P3; the last one sees what the others did.
   if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) finish();
 }
 
 void epoch_driver::finish() noexcept {
-  if (const epoch_hooks* h = current_hooks()) h->age_shared();
+  const bool everything = cause_ == epoch_cause::limit;
+  if (const epoch_hooks* h = current_hooks()) h->age_shared(everything);
+  mem::span_store::get().end_epoch();
   // Beyond the limit an empty slab does not wait for another epoch.
-  sched_.heap().end_epoch(cause_ == epoch_cause::limit ? mem::trim_level::everything : mem::trim_level::unused);
+  sched_.heap().end_epoch(everything ? mem::trim_level::everything : mem::trim_level::unused);
   const int64_t now = sched_.now_ns();
   const held_memory m = held();
   const uint64_t dispatched = dispatches();
-  bool cannot_be_kept = false;
   {
     spin_guard guard(lock_);
     // relaxed: written here and in the constructor only.
@@ -121,10 +128,7 @@ void epoch_driver::finish() noexcept {
                         .apart_ns = begin_bytes_ != 0 ? began_ns_ - last_end : 0,
                         .lasted_ns = now - began_ns_});
     publish();
-    const bool over =
-        cause_ == epoch_cause::limit && m.total() > static_cast<uint64_t>(pacer_.settings().memory_limit_bytes);
-    over_limit_epochs_ = over ? over_limit_epochs_ + 1 : 0;
-    cannot_be_kept = over_limit_epochs_ >= 2;
+    judges_limit_ = everything;
     const bool still = dispatched == last_dispatches_ && m.paced() == last_bytes_;
     still_epochs_ = still ? still_epochs_ + 1 : 0;
     last_dispatches_ = dispatched;
@@ -134,9 +138,8 @@ void epoch_driver::finish() noexcept {
   last_end_ns_.store(now, std::memory_order_relaxed);
   // relaxed: a statistic.
   ended_[static_cast<std::size_t>(cause_)].fetch_add(1, std::memory_order_relaxed);
-  if (cannot_be_kept) say_that_the_limit_cannot_be_kept(m);
   // relaxed: published by the store below.
-  if (cause_ == epoch_cause::limit) trim_heap_.store(true, std::memory_order_relaxed);
+  if (everything) trim_heap_.store(true, std::memory_order_relaxed);
   // release: pairs with the acquire load of has_background_work().
   background_.store(true, std::memory_order_release);
   // relaxed: P4; nobody else writes it while an epoch is under way.
@@ -214,7 +217,7 @@ void epoch_driver::collect() noexcept {
 
 void epoch_driver::look_after_growth(processor& p, bool may_clean_up) noexcept {
   uint64_t room = 0;
-  const bool assists = look(sched_.now_ns(), room);
+  const bool assists = look(sched_.now_ns(), epoch_work::assist, room);
   // All processors may take as much before they look again, and the rest is still left then.
   const uint64_t share = room / (4 * sched_.processors().size());
   p.bytes_until_look = static_cast<int64_t>(std::clamp(share, least_between_looks, most_between_looks));
@@ -222,24 +225,46 @@ void epoch_driver::look_after_growth(processor& p, bool may_clean_up) noexcept {
 }
 
 // True: who takes memory ought to do something about it. `room`: how much may be taken until the next look.
-bool epoch_driver::look(int64_t now, uint64_t& room) noexcept {
+bool epoch_driver::look(int64_t now, epoch_work as, uint64_t& room) noexcept {
   const held_memory m = held();
   // relaxed: a late look is a late epoch, here and below.
   const uint64_t trigger = trigger_bytes_.load(std::memory_order_relaxed);
   // relaxed: as above.
   const auto limit = static_cast<uint64_t>(limit_bytes_.load(std::memory_order_relaxed));
   room = std::min(trigger - std::min(trigger, m.paced()), limit - std::min(limit, m.total()));
-  bool assists = false;
+  bool assists = m.total() > limit;
+  if (assists && m.empty_spans != 0 && mem::span_store::get().offer(m.total() - limit))
+    // release: as in finish().
+    background_.store(true, std::memory_order_release);
+  // relaxed: as above.
+  const bool by_limit = by_limit_.load(std::memory_order_relaxed);
   if (m.paced() > trigger) {
     // What the last epoch has cleared comes first: it may be enough.
-    if (has_background_work()) assists = true;
-    // relaxed: as above.
-    else if (!by_limit_.load(std::memory_order_relaxed))
+    if (has_background_work())
+      assists = true;
+    else if (!by_limit)
       begin(epoch_cause::growth, m.paced());
-    else if (limit_lets_begin(now))
-      begin(epoch_cause::limit, m.paced());
+    else if (limit_lets_begin(now) && clear_for_limit(as, m.paced()))
+      assists = true;
+  } else if (by_limit && has_background_work()) {
+    // What was cleared counts until it is destroyed, and the trigger was set with it.
+    assists = true;
+    room = 0;
   }
-  return (assists || m.total() > limit) && !limiter_.limits();
+  return assists && !limiter_.limits();
+}
+
+// Begins an epoch and clears at once what needs no pass of a processor; also while one is under way, which a processor
+// that computes may hold up. True: there is something to destroy.
+bool epoch_driver::clear_for_limit(epoch_work as, uint64_t paced_bytes) noexcept {
+  begin(epoch_cause::limit, paced_bytes);
+  const epoch_hooks* h = current_hooks();
+  if (h == nullptr || h->clear_open == nullptr) return false;
+  const timed cpu(*this, as);
+  if (!h->clear_open()) return false;
+  // release: as in finish().
+  background_.store(true, std::memory_order_release);
+  return true;
 }
 
 bool epoch_driver::limit_lets_begin(int64_t now) noexcept {
@@ -261,7 +286,7 @@ bool epoch_driver::look_now_and_then(int64_t now) noexcept {
   // relaxed: a throttle.
   if (now < next_look_ns_.load(std::memory_order_relaxed)) return false;
   uint64_t room = 0;
-  const bool assists = look(now, room);
+  const bool assists = look(now, epoch_work::dedicated, room);
   if (period_is_over(now)) begin(epoch_cause::period, 0);
   update_limiter(now);
   if (!sched_.seams().time->manual()) {
@@ -392,15 +417,44 @@ bool epoch_driver::step(epoch_work as, bool may_clean_up) noexcept {
 // All that the last epoch has cleared is gone, so what is held now is what it left.
 void epoch_driver::settle() noexcept {
   const held_memory m = held();
-  spin_guard guard(lock_);
-  pacer_.settled({.live = m.paced(), .roots = m.roots()});
-  publish();
+  const bool over = uses_more_than_limit(m);
+  bool cannot_be_kept = false;
+  {
+    spin_guard guard(lock_);
+    pacer_.settled({.live = m.paced(), .roots = m.roots()});
+    publish();
+    cannot_be_kept = std::exchange(judges_limit_, false) && limit_cannot_be_kept(over);
+  }
+  if (cannot_be_kept) say_that_the_limit_cannot_be_kept(m);
+}
+
+// Without what is cached or pooled.
+bool epoch_driver::uses_more_than_limit(const held_memory& m) const noexcept {
+  // relaxed: see look().
+  const auto limit = static_cast<uint64_t>(limit_bytes_.load(std::memory_order_relaxed));
+  if (m.total() <= limit) return false;
+  const epoch_hooks* h = current_hooks();
+  const uint64_t idle = h != nullptr && h->idle_bytes != nullptr ? h->idle_bytes() : 0;
+  return m.total() > limit + m.stacks_cached + m.empty_spans + idle;
+}
+
+// Whether epochs for the limit's sake leave more than it in use again and again; `over`: this one did. With lock_ held.
+bool epoch_driver::limit_cannot_be_kept(bool over) noexcept {
+  if (!over) {
+    over_limit_epochs_ = 0;
+    return false;
+  }
+  const int64_t now = sched_.now_ns();
+  if (over_limit_epochs_++ == 0) over_limit_since_ns_ = now;
+  return over_limit_epochs_ >= epochs_before_it_is_said && now - over_limit_since_ns_ >= ns_before_it_is_said;
 }
 
 // Memory of the heap of stacks goes back to the kernel. True: there is more.
 bool epoch_driver::scavenge(epoch_work as) noexcept {
-  if (!sched_.heap().has_returnable()) return false;
+  mem::span_store& spans = mem::span_store::get();
+  if (!sched_.heap().has_returnable() && !spans.has_returnable()) return false;
   const timed cpu(*this, as);
+  if (spans.release_some()) return true;
   return sched_.heap().release_some(released_in_a_step) >= released_in_a_step;
 }
 
@@ -435,7 +489,7 @@ int epoch_driver::set_gc_percent(int percent) noexcept {
     publish();
   }
   uint64_t room;
-  look(sched_.now_ns(), room);
+  look(sched_.now_ns(), epoch_work::assist, room);
   return before;
 }
 
@@ -451,7 +505,7 @@ int64_t epoch_driver::set_memory_limit(int64_t bytes) noexcept {
     publish();
   }
   uint64_t room;
-  look(sched_.now_ns(), room);
+  look(sched_.now_ns(), epoch_work::assist, room);
   return before;
 }
 
@@ -469,6 +523,9 @@ held_memory epoch_driver::held(const mem::heap_figures& f) noexcept {
   m.channels = channel_bytes();
   if (const epoch_hooks* h = current_hooks(); h != nullptr && h->held_bytes != nullptr) m.pooled = h->held_bytes();
   m.program_heap = mem::program_heap_bytes();
+  const mem::span_store& spans = mem::span_store::get();
+  m.buffers = spans.used_bytes();
+  m.empty_spans = spans.empty_bytes();
   return m;
 }
 

@@ -19,7 +19,9 @@
 //
 // An epoch is begun
 //   because memory has grown past the pacer's trigger (mem/pacer.h), by whoever sees it: the monitor at its ticks, a
-//     processor that took much memory since its last look, poll();
+//     processor that took much memory since its last look, poll(). If the limit sets the trigger, such an epoch spares
+//     no victims, since only the second one would free anything; and what pools hold for anybody to take is cleared by
+//     who begins it, since a processor that computes may hold up the rest;
 //   because none was for two minutes, by the monitor or poll(). Not if nothing was dispatched and nothing grew in the
 //     two epochs before: they have cleared what there was, and an idle process may sleep on;
 //   because the program asks: collect().
@@ -56,12 +58,19 @@ class scheduler;
 /// What higher layers do in an epoch. A slot is a processor's number in the process (bias_owner::slot); slot 0 is that
 /// of all threads without a processor.
 struct epoch_hooks {
-  void (*age_slot)(uint32_t slot) noexcept;     ///< P2, by the thread that drives the slot's processor
-  void (*age_shared)() noexcept;                ///< P4
+  /// P2, by the thread that drives the slot's processor. `everything`: nothing is spared as a victim.
+  void (*age_slot)(uint32_t slot, bool everything) noexcept;
+  void (*age_shared)(bool everything) noexcept;  ///< P4
   void (*forget_slot)(uint32_t slot) noexcept;  ///< the slot's processor has ended; its number may be reused afterwards
+
+  /// Clears what can be cleared of all slots at once. True: there was something. Any thread, at any time.
+  bool (*clear_open)() noexcept = nullptr;
 
   /// Bytes of what pools hold and have handed out, with what waits to be cleaned up. Any thread, at any time.
   uint64_t (*held_bytes)() noexcept = nullptr;
+
+  /// Of those, what is not handed out.
+  uint64_t (*idle_bytes)() noexcept = nullptr;
 
   /// Destroys at most so many cleared objects. True: there are more. One thread at a time.
   bool (*clean_up)(uint32_t most) noexcept = nullptr;
@@ -81,12 +90,16 @@ struct held_memory {
   uint64_t channels = 0;
   uint64_t metadata = 0;  ///< of the runtime; approximate
   uint64_t program_heap = 0;
+  uint64_t buffers = 0;      ///< of `pooled`, what does not lie in the program's heap
+  uint64_t empty_spans = 0;  ///< free memory for buffers of any size
 
   /// What the pacer compares with its goal.
-  uint64_t paced() const noexcept { return stacks_cached + (program_heap != 0 ? program_heap : pooled + channels); }
+  uint64_t paced() const noexcept {
+    return stacks_cached + (program_heap != 0 ? program_heap + buffers : pooled + channels);
+  }
   uint64_t roots() const noexcept { return stacks_in_use + metadata; }
   /// What counts against the limit.
-  uint64_t total() const noexcept { return paced() + roots(); }
+  uint64_t total() const noexcept { return paced() + roots() + empty_spans; }
 };
 
 /// Whose CPU time it is, in the words of Go's metrics.
@@ -220,13 +233,16 @@ class epoch_driver {
   class timed;
 
   WEFT_RARE void look_after_growth(processor& p, bool may_clean_up) noexcept;
-  bool look(int64_t now, uint64_t& room) noexcept;
+  bool look(int64_t now, epoch_work as, uint64_t& room) noexcept;
+  bool clear_for_limit(epoch_work as, uint64_t paced_bytes) noexcept;
   bool look_now_and_then(int64_t now) noexcept;
   bool limit_lets_begin(int64_t now) noexcept;
   void assist(processor& p, bool may_clean_up) noexcept;
   bool step(epoch_work as, bool may_clean_up) noexcept;
   bool scavenge(epoch_work as) noexcept;
   void settle() noexcept;
+  bool uses_more_than_limit(const held_memory& m) const noexcept;
+  bool limit_cannot_be_kept(bool over) noexcept;
   void trim_program_heap(epoch_work as) noexcept;
   void finish() noexcept;
   void wait_for(uint32_t epoch, int64_t deadline_ns) noexcept;
@@ -272,10 +288,12 @@ class epoch_driver {
   mem::cpu_limiter limiter_;
   int64_t counted_epochs_ns_ = 0;  // what the limiter has been told
   int64_t counted_idle_ns_ = 0;
-  uint32_t over_limit_epochs_ = 0;  // in a row, for the limit's sake
-  uint64_t last_dispatches_ = 0;    // at the end of the last epoch
-  uint64_t last_bytes_ = 0;         // as above
-  uint32_t still_epochs_ = 0;       // in a row, that found both as the one before had left them
+  bool judges_limit_ = false;       // the last epoch was for the limit's sake, and what it cleared is being destroyed
+  uint32_t over_limit_epochs_ = 0;  // in a row, for the limit's sake, that left more than it in use
+  int64_t over_limit_since_ns_ = 0;
+  uint64_t last_dispatches_ = 0;  // at the end of the last epoch
+  uint64_t last_bytes_ = 0;       // as above
+  uint32_t still_epochs_ = 0;     // in a row, that found both as the one before had left them
 };
 
 }  // namespace weft::detail

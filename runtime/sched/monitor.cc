@@ -109,6 +109,7 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
   bool happened = false;
   bool work_waits = false;
   strand* due = nullptr;
+  const bool timers_late = earliest_wanted_timer() <= now - shortest_tick_ns;
   for (auto& p : processors_) {
     seen& last = monitor_seen_[p->index];
     const uint64_t dispatches = p->counters.dispatches.value();
@@ -149,7 +150,9 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
       last.since_ns = now;
       last.over_long = false;
       // The worker that watched the timers of those that sleep computes, and no other one has woken.
-      if (running == nullptr && timers_wanted_ns(*p) <= now - shortest_tick_ns) work_waits = true;
+      // relaxed: as above.
+      if (running == nullptr && timers_late && p->next_timer_ns.load(std::memory_order_relaxed) <= now)
+        work_waits = true;
     }
     last.dispatches = dispatches;
     last.run_next = next;

@@ -100,8 +100,8 @@ std::coroutine_handle<> park_sleeper(sleeper& node, std::coroutine_handle<> leaf
     return leaf;
   }
   strand* s = detach(leaf);
-  waits_from_now(s);
   begin_wait(s, node, wait_reason::sleep, where);
+  waits_from_now(s);
   node.home = &p;
   add_timer(p, node);
   p.timer_lock.unlock();
@@ -129,8 +129,8 @@ std::coroutine_handle<> park_for_ever(waiter& w, std::coroutine_handle<> leaf, w
     return leaf;
   }
   strand* s = detach(leaf);
-  waits_from_now(s);
   begin_wait(s, w, reason, where);
+  waits_from_now(s);
   for_ever_waiters().push(w);
   for_ever_lock.unlock();
   return switch_away();
@@ -190,25 +190,43 @@ void leave_wait(strand* s, waiter& w, biased_lock& lock) noexcept {
   leave_queue(s, w, lock);
 }
 
-void measure_wait(processor& p, strand* s) noexcept {
+namespace {
+
+// Whoever ends the wait looks at the tags of `who` anyway, so a wait that is not measured costs nothing more there.
+void begin_measuring(processor& p, uint8_t sampled) noexcept {
+  strand* s = this_context.current;
+  s->parked_ns = p.sched.now_ns();
+  s->sampled = sampled;
+  // relaxed: its own.
+  s->waiting.load(std::memory_order_relaxed)->who |= who_is_measured;
+}
+
+}  // namespace
+
+void measure_wait() noexcept {
+  processor& p = *this_context.proc;
   // relaxed: constant by now.
   p.wait_countdown = sampling::waits.load(std::memory_order_relaxed);
-  s->parked_ns = p.sched.now_ns();
-  s->sampled = sampled_wait | sampled_latency;
+  begin_measuring(p, sampled_wait | sampled_latency);
+}
+
+std::coroutine_handle<> leave_measured(biased_lock& lock) noexcept {
+  measure_wait();
+  lock.unlock();
+  return switch_away();
 }
 
 // Latencies are of one strand in sampling::waits; waits for mutexes are measured more often and must not have more
 // weight among them.
-void measure_mutex_wait(processor& p, strand* s) noexcept {
+void measure_mutex_wait() noexcept {
+  processor& p = *this_context.proc;
   // relaxed: constant by now.
   const uint32_t locks = sampling::locks.load(std::memory_order_relaxed);
   const uint32_t waits = sampling::waits.load(std::memory_order_relaxed);
   p.lock_wait_countdown = locks;
-  s->parked_ns = p.sched.now_ns();
-  s->sampled = sampled_wait;
-  if (++p.lock_waits * locks < waits) return;
-  p.lock_waits = 0;
-  s->sampled |= sampled_latency;
+  const bool latency = ++p.lock_waits * locks >= waits;
+  if (latency) p.lock_waits = 0;
+  begin_measuring(p, latency ? sampled_wait | sampled_latency : sampled_wait);
 }
 
 void record_latency(processor& p, strand* s) noexcept {

@@ -58,8 +58,8 @@ struct processor_counters {
   base::statistic wakes;  // workers woken by this one
   base::statistic stack_growths;
   base::statistic hot_splits;  // growths served by the spare segment
-  base::statistic frames;      // coroutine frames put on a stack
-  base::statistic elided_frames;
+  base::statistic calls;       // of coroutines, but for tasks' first
+  base::statistic frames;      // coroutine frames put on a stack; not counted where each call has one
   base::statistic timers_fired;
   base::statistic retreats;        // times that it handed its strands to a processor that gathers
   base::statistic lock_crossings;  // weft's own locks taken that another thread had held last
@@ -162,7 +162,6 @@ class alignas(128) processor {
   uint64_t tasks_looked_over = 0;   // tasks_created when a task was counted last
   entry_table entries;              // read by any thread
   lock_crossings crossings;
-  int64_t alone_since_ns = 0;       // not 0: the tasks of many timers became ready then, and nobody was woken for them
   uint32_t epoch_passed = 0;        // the last one; see [epoch]
   int64_t bytes_until_look = 0;     // that it may take before it looks at what is held; see epoch.h
   processor* retreat_to = nullptr;  // not null: hand everything to this one; see gather.cc
@@ -191,6 +190,8 @@ class alignas(128) processor {
 
   // See gather.cc. `gathers`: nobody steals from it or is woken for it.
   alignas(64) std::atomic<bool> gathers{false};
+  // Not 0: the tasks of many timers became ready then, and nobody was woken for them. Written by the owner.
+  std::atomic<int64_t> alone_since_ns{0};
   std::atomic<int64_t> gathering_end_ns{0};
   std::atomic<int64_t> gathering_ns{0};  // how long, this time
 

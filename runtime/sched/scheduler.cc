@@ -139,18 +139,25 @@ void scheduler::clock_changed(void* s) noexcept {
   self->wake_all();
 }
 
+uint64_t scheduler::calls() const noexcept {
+  uint64_t n = created_tasks();
+  for (const auto& p : processors_) n += p->counters.calls.value();
+  return n;
+}
+
 uint64_t scheduler::frames() const noexcept {
+  if constexpr (!WEFT_MAY_ELIDE) return calls();
   // relaxed: a statistic.
   uint64_t n = foreign_frames_.load(std::memory_order_relaxed);
   for (const auto& p : processors_) n += p->counters.frames.value();
   return n;
 }
 
+// The calls are read first, and a frame is counted before its call is: what is counted meanwhile makes it too small.
 uint64_t scheduler::elided_frames() const noexcept {
-  // relaxed: a statistic.
-  uint64_t n = foreign_elided_frames_.load(std::memory_order_relaxed);
-  for (const auto& p : processors_) n += p->counters.elided_frames.value();
-  return n;
+  const uint64_t called = calls();
+  const uint64_t framed = frames();
+  return WEFT_MAY_ELIDE && called > framed ? called - framed : 0;
 }
 
 uint64_t scheduler::take_ids() noexcept {
@@ -252,9 +259,7 @@ void scheduler::rearm_wake_fd() noexcept {
     seams_.sys->signal_event_fd(event_fd_);
 }
 
-bool scheduler::watch_for_host(int fd) noexcept {
-  return wake_fd_ < 0 || seams_.sys->add_to_wait_set(wake_fd_, fd);
-}
+bool scheduler::watch_for_host(int fd) noexcept { return wake_fd_ < 0 || seams_.sys->add_to_wait_set(wake_fd_, fd); }
 
 void scheduler::wait_for_work() noexcept {
   if (wake_fd_ < 0) return;
@@ -265,17 +270,32 @@ void scheduler::wait_for_work() noexcept {
   blocked_plain_threads.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void wake(uintptr_t who) noexcept {
-  if ((who & who_is_thread) != 0) [[unlikely]]
-    return wake_thread(who);
-  auto* s = reinterpret_cast<strand*>(who);
+namespace {
+
+WEFT_NOINLINE void wake_uncommon(uintptr_t who) noexcept {
+  if ((who & who_is_thread) != 0) return wake_thread(who);
+  strand* s = strand_of(who);
   scheduler_of(s).ready(s);
+}
+
+}  // namespace
+
+void wake(uintptr_t who) noexcept {
+  if ((who & (who_is_thread | who_is_measured)) != 0) [[unlikely]]
+    return wake_uncommon(who);
+  auto* s = reinterpret_cast<strand*>(who);
+  scheduler_of(s).ready_unmeasured(s);
 }
 
 // --- wake ----------------------------------------------------------------------------------------------------------
 
 // For work in the queues of the running processor.
 void scheduler::wake_one_for(processor& p) noexcept {
+  // Others may come for this, and for what its timers have left: between K1 and K2.
+  // relaxed: its own; thieves see it as they see the work, after L2.
+  if (p.alone_since_ns.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    // relaxed: as above.
+    p.alone_since_ns.store(0, std::memory_order_relaxed);
   // relaxed: see gather.cc.
   if (!p.gathers.load(std::memory_order_relaxed)) wake_one();
 }

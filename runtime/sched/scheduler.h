@@ -15,6 +15,9 @@
 //   under the list's lock. Other threads drive no processor (plain ones, the blocking pool's, the monitor) and fence.
 // A strand that is put into an empty run-next slot is not published in this sense: its processor is about to run it. If
 // it computes on instead, a searching worker or the monitor finds the slot unchanged and moves the strand (run_next.h).
+// The tasks of many timers are not either: while `alone_since_ns` of their processor is not 0, and for 400 us at most,
+// others leave its ring to it, also in L3 (worker.cc). The processor clears it between K1 and K2 when it publishes, so
+// L2 makes that visible to L3 as well.
 //
 // Source: Go's and Tokio's rules (one searcher at a time, wake chains), with the barrier moved to the sleeper.
 #pragma once
@@ -25,6 +28,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -77,6 +81,9 @@ class scheduler {
 
   /// R3 of [ready] for a strand of this scheduler, from any thread.
   WEFT_INLINE void ready(strand* s) noexcept;
+
+  /// The same for a strand that nothing is measured of.
+  WEFT_INLINE void ready_unmeasured(strand* s) noexcept;
 
   /// The same by the thread that drives `p`, a processor of this scheduler.
   WEFT_INLINE void ready_here(processor& p, strand* s) noexcept;
@@ -244,14 +251,14 @@ class scheduler {
 
   /// Takes over what a plain thread counted while it started a task.
   void count_foreign_frames() noexcept {
-    context& c = this_context;
-    // relaxed: statistics.
-    foreign_frames_.fetch_add(c.frames_allocated, std::memory_order_relaxed);
-    if constexpr (WEFT_MAY_ELIDE)
-      foreign_elided_frames_.fetch_add(c.promises_made - c.frames_allocated, std::memory_order_relaxed);
-    c.frames_allocated = 0;
-    c.promises_made = 0;
+    if constexpr (!WEFT_MAY_ELIDE) return;
+    // relaxed: a statistic.
+    foreign_frames_.fetch_add(std::exchange(this_context.frames_allocated, 0), std::memory_order_relaxed);
   }
+
+  /// Coroutines called, tasks' first ones included; frames put on tasks' stacks for them; and those that the compiler
+  /// put into the caller's, which may fall a little while they are counted.
+  uint64_t calls() const noexcept;
   uint64_t frames() const noexcept;
   uint64_t elided_frames() const noexcept;
 
@@ -259,7 +266,7 @@ class scheduler {
 
   /// The most that metrics have reported of those figures that might fall otherwise: differences of counters, and
   /// times that run on while they are read.
-  std::array<std::atomic<uint64_t>, 5>& reported() noexcept { return reported_; }
+  std::array<std::atomic<uint64_t>, 6>& reported() noexcept { return reported_; }
 
   /// The figures per entry function that plain threads count.
   struct locked_entries {
@@ -289,6 +296,7 @@ class scheduler {
   bool is_worth_asking(const worker& w) const noexcept;
   bool search(worker& w, work& out) noexcept;
   void give_token(worker& w) noexcept;
+  bool keeps_ring(const processor& victim) noexcept;
   bool steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept;
   bool steal_run_next(processor& p, processor& victim, work& out) noexcept;
   bool idle(worker& w) noexcept;
@@ -301,9 +309,8 @@ class scheduler {
   int64_t earliest_timer() noexcept;
   int64_t earliest_wanted_timer() noexcept;
   bool fire_wanted(processor& p, work& out) noexcept;
-  void ready_due(processor& p, strand* first, uint32_t count, int64_t now) noexcept;
+  void ready_due(processor& p, const processor& timers_of, strand* first, uint32_t count, int64_t now) noexcept;
   WEFT_RARE void help_with_due(processor& p) noexcept;
-  int64_t timers_wanted_ns(const processor& p) noexcept;
   bool take_io(processor& p, work& out, bool enter_kernel = true) noexcept;
   void close_pollers() noexcept;
   bool sleep_of(worker& w, int64_t timeout_ns) noexcept;
@@ -376,9 +383,8 @@ class scheduler {
   std::atomic<uint64_t> foreign_created_{0};
   std::atomic<uint64_t> foreign_finished_{0};
   std::atomic<uint64_t> foreign_frames_{0};
-  std::atomic<uint64_t> foreign_elided_frames_{0};
   wait_figures waits_;
-  std::array<std::atomic<uint64_t>, 5> reported_{};
+  std::array<std::atomic<uint64_t>, 6> reported_{};
   locked_entries foreign_entries_;
   os::note drained_;
 
@@ -420,6 +426,15 @@ WEFT_INLINE void scheduler::ready(strand* s) noexcept {
   processor* p = this_context.proc;
   if (p != nullptr && &p->sched == this) [[likely]] {
     ready_here(*p, s);
+  } else {
+    ready_from_outside(s);
+  }
+}
+
+WEFT_INLINE void scheduler::ready_unmeasured(strand* s) noexcept {
+  processor* p = this_context.proc;
+  if (p != nullptr && &p->sched == this) [[likely]] {
+    run_soon(*p, s);
   } else {
     ready_from_outside(s);
   }
@@ -527,22 +542,37 @@ void recycle_fork_strand(processor& p, strand* s) noexcept;
 
 WEFT_RARE void record_latency(processor& p, strand* s) noexcept;
 
-/// Takes the time of a wait that begins.
-WEFT_RARE void measure_wait(processor& p, strand* s) noexcept;
-WEFT_RARE void measure_mutex_wait(processor& p, strand* s) noexcept;
+/// Takes the time of the running strand's wait that begins. Without arguments, so the caller has none to put aside.
+WEFT_RARE void measure_wait() noexcept;
+WEFT_RARE void measure_mutex_wait() noexcept;
 
-/// Before W3 of [park]: one wait in some is measured. Not for mutexes.
-WEFT_INLINE void sample_wait(processor& p, strand* s) noexcept {
+/// Right after begin_wait(), which wrote `who`: one wait in some is measured. Not for mutexes.
+WEFT_INLINE void sample_wait(processor& p) noexcept {
   if (WEFT_METRICS && --p.wait_countdown == 0) [[unlikely]]
-    measure_wait(p, s);
+    measure_wait();
 }
 
-/// The same, and since when the running strand waits, roughly.
+/// Goes on from a park whose wait is measured: W4, and the next strand.
+WEFT_NOINLINE std::coroutine_handle<> leave_measured(biased_lock& lock) noexcept;
+
+/// W4 of [park] and the next strand; one wait in some is measured. The rare case is a call of its own at the end, so
+/// that the common one has nothing to put aside.
+WEFT_INLINE std::coroutine_handle<> unlock_and_leave(strand* s, biased_lock& lock) noexcept {
+  processor& p = *this_context.proc;
+  // relaxed: for the dump.
+  s->since.store(p.sched.coarse_ms(), std::memory_order_relaxed);
+  if (WEFT_METRICS && --p.wait_countdown == 0) [[unlikely]]
+    return leave_measured(lock);
+  lock.unlock();
+  return switch_away();
+}
+
+/// sample_wait(), and since when the running strand waits, roughly.
 WEFT_INLINE void waits_from_now(strand* s) noexcept {
   processor& p = *this_context.proc;
   // relaxed: for the dump.
   s->since.store(p.sched.coarse_ms(), std::memory_order_relaxed);
-  sample_wait(p, s);
+  sample_wait(p);
 }
 
 /// The same for a mutex.
@@ -551,7 +581,7 @@ WEFT_INLINE void waits_for_mutex_from_now(strand* s) noexcept {
   // relaxed: for the dump.
   s->since.store(p.sched.coarse_ms(), std::memory_order_relaxed);
   if (WEFT_METRICS && --p.lock_wait_countdown == 0) [[unlikely]]
-    measure_mutex_wait(p, s);
+    measure_mutex_wait();
 }
 
 /// The strand does not wait after all.

@@ -35,23 +35,24 @@ bool claim_select(waiter& w) noexcept {
 }
 
 uintptr_t end_other_wait(waiter& w) noexcept {
-  if ((w.who & who_is_thread) != 0) return w.who;
-  auto* core = reinterpret_cast<select_core*>(w.who & ~who_tags);
-  // relaxed: C2; either the stopper's lock is held, or X5 waits for it.
-  reinterpret_cast<strand*>(core->who)->waiting.store(nullptr, std::memory_order_relaxed);
-  return core->who;
+  uintptr_t who = w.who;
+  if ((who & who_is_thread) != 0) return who;
+  if ((who & who_is_select) != 0) who = reinterpret_cast<select_core*>(who & ~who_tags)->who;
+  // relaxed: C2; either the stopper's lock is held, or X5 waits for it. Where there is no select, as in end_wait().
+  strand_of(who)->waiting.store(nullptr, std::memory_order_relaxed);
+  return who;
 }
 
 void begin_select_wait(select_core& core, std::coroutine_handle<> leaf, std::source_location where) noexcept {
   strand* s = detach(leaf);
   core.who = reinterpret_cast<uintptr_t>(s);
-  waits_from_now(s);
   // relaxed: for the dump.
   s->reason.store(static_cast<uint8_t>(wait_reason::select), std::memory_order_relaxed);
   // relaxed: as above.
   s->parked_at.store(std::bit_cast<const void*>(where), std::memory_order_relaxed);
   // release: S4 of [stop] reads `waiting` (acquire) and then wait_lock.
   s->waiting.store(&core, std::memory_order_release);
+  waits_from_now(s);
 }
 
 uint32_t select_random(uint32_t n) noexcept {

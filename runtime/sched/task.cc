@@ -272,9 +272,8 @@ namespace {
 
 void end_join_wait(processor& p, waiter& w) noexcept {
   const uintptr_t who = end_wait(w, wait_result::done);
-  auto* joiner = reinterpret_cast<strand*>(who);
-  if ((who & who_tags) == 0 && &scheduler_of(joiner) == &p.sched)
-    p.sched.ready_behind(p, joiner);
+  if ((who & who_is_thread) == 0 && &scheduler_of(strand_of(who)) == &p.sched)
+    p.sched.ready_behind(p, strand_of(who));
   else
     wake(who);
 }
@@ -395,8 +394,8 @@ std::coroutine_handle<> join_park(task_control* t, waiter& w, std::coroutine_han
   // relaxed: this wait is no stop point; ordered before `waiting` by its release store.
   s->wait_lock.store(nullptr, std::memory_order_relaxed);
   processor& p = *this_context.proc;
-  sample_wait(p, s);
   begin_wait(s, w, wait_reason::join_task, where);
+  sample_wait(p);
   if (p.run_next.peek() == t && p.slice > 1 && !p.forks.has_private() && p.run_next.take() == t) [[likely]] {
     // It has not begun, and is ours now: nobody else touches the word.
     // relaxed: as above.

@@ -16,8 +16,13 @@ constexpr int64_t slack_for_each_ns = 2000;
 
 // Due timers at once that wake nobody at first, and how long this processor may take for them alone.
 constexpr uint32_t many_timers = 8;
+constexpr uint32_t large_crowd = 64;  // of timers due in one or two milliseconds
 constexpr int64_t alone_ns = 400'000;
 constexpr int32_t slice_alone = 16;  // so that it is noticed
+// A thief lets a ring grow to `worth_stealing` while it grows within every look of so many pauses, about 0.5 us.
+constexpr uint32_t worth_stealing = processor::ring_capacity / 2;
+constexpr int pauses_of_a_look = 32;
+constexpr int most_looks = 64;
 
 /// Makes a thread the driver of a processor for a scope.
 class driving {
@@ -126,6 +131,7 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
     bool any = find_local(p, found);
     for (std::size_t i = 1; !any && i < processors_.size(); ++i)
       any = steal_from(p, *processors_[(index + i) % processors_.size()], true, found);
+    if (!any) any = fire_wanted(p, found);
     if (!any) {
       if (epochs_.background_step(epoch_work::idle) && epochs_.has_background_work()) rearm_wake_fd();
       if (timer_fd_ >= 0) {
@@ -144,30 +150,33 @@ std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
 }
 
 // The context counts without atomics; every turn of the loop makes the counts visible.
-WEFT_INLINE void take_over_frame_counts(processor& p) noexcept {
+WEFT_INLINE void take_over_calls(processor& p) noexcept {
   context& c = this_context;
+  p.counters.calls.add(c.calls);
+  c.calls = 0;
+  if constexpr (!WEFT_MAY_ELIDE) return;
   p.counters.frames.add(c.frames_allocated);
-  if constexpr (WEFT_MAY_ELIDE) p.counters.elided_frames.add(c.promises_made - c.frames_allocated);
   c.frames_allocated = 0;
-  c.promises_made = 0;
 }
 
 bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept {
   const scheduling_options& rules = opts_.scheduling;
-  take_over_frame_counts(p);
+  take_over_calls(p);
   if (p.slice <= 0) {
     // The slice of direct hand-offs is over: the global queue, due timers and the ring have their turn.
     p.slice = std::min(rules.run_next_in_a_row, rules.global_queue_interval);
-    if (p.alone_since_ns != 0) p.slice = std::min(p.slice, slice_alone);
+    // relaxed: its own.
+    const bool alone = p.alone_since_ns.load(std::memory_order_relaxed) != 0;
+    if (alone) p.slice = std::min(p.slice, slice_alone);
     // relaxed: written under the lock by whoever changes the heap; a late look is a late timer by one slice.
     if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
       uint32_t count = 0;
       const int64_t now = now_ns();
       touch_clock(now);
       strand* due = fire_timers(p, now, count);
-      ready_due(p, due, count, now);
+      ready_due(p, p, due, count, now);
     }
-    if (p.alone_since_ns != 0) help_with_due(p);
+    if (alone) help_with_due(p);
     // Where the processor runs out of work once in a slice or two, it asks the kernel only then: larger batches.
     work done;
     if (take_io(p, done, !std::exchange(p.asked_kernel, false))) push_ring(p, done.ready);
@@ -199,7 +208,8 @@ bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept 
     }
   }
   if (take_io(p, out, enter_kernel)) return true;
-  p.alone_since_ns = 0;  // it has done all of them
+  // relaxed: a hint for thieves. It has done all of them.
+  p.alone_since_ns.store(0, std::memory_order_relaxed);
   // relaxed: as above.
   if (p.next_timer_ns.load(std::memory_order_relaxed) != INT64_MAX) {
     uint32_t count = 0;
@@ -207,7 +217,7 @@ bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept 
     touch_clock(now);
     if (strand* due = fire_timers(p, now, count)) {
       out.ready = due;
-      ready_due(p, due->next, count - 1, now);
+      ready_due(p, p, due->next, count - 1, now);
       return true;
     }
   }
@@ -215,39 +225,51 @@ bool scheduler::find_local(processor& p, work& out, bool enter_kernel) noexcept 
 }
 
 // The tasks of a few timers may compute for long, so another worker is woken for them. Many are short, or they would be
-// too much for all processors, and waking for them costs more than they do: that waits until they have lasted.
-void scheduler::ready_due(processor& p, strand* first, uint32_t count, int64_t now) noexcept {
-  if (count < many_timers) return ready_all(first, count);
+// too much for all processors, and waking for them costs more than they do: that waits until they have lasted, and
+// nobody who is awake comes for them before. Few of many that come one after the other are many, too.
+void scheduler::ready_due(processor& p, const processor& timers_of, strand* first, uint32_t count,
+                          int64_t now) noexcept {
+  // relaxed: a guess.
+  const bool many = count >= many_timers || timers_of.timer_crowd.load(std::memory_order_relaxed) >= large_crowd;
+  // relaxed: its own.
+  const bool alone = p.alone_since_ns.load(std::memory_order_relaxed) != 0;
+  if (!many && !alone) return ready_all(first, count);
+  if (count == 0) return;
   while (first != nullptr) {
     strand* next = first->next;
     push_ring(p, first);
     first = next;
   }
-  if (p.alone_since_ns != 0) return;
-  p.alone_since_ns = now;
+  if (alone) return;
+  // relaxed: a hint for thieves.
+  p.alone_since_ns.store(now, std::memory_order_relaxed);
   p.slice = std::min(p.slice, slice_alone);
 }
 
 void scheduler::help_with_due(processor& p) noexcept {
   if (p.ring.size() != 0 || global_.size() != 0) {
-    if (now_ns() - p.alone_since_ns < alone_ns) return;
+    // relaxed: its own.
+    if (now_ns() - p.alone_since_ns.load(std::memory_order_relaxed) < alone_ns) return;
     wake_one_for(p);
   }
-  p.alone_since_ns = 0;
+  // relaxed: a hint for thieves.
+  p.alone_since_ns.store(0, std::memory_order_relaxed);
 }
 
 // Nothing is ready here: fires the timers of another processor, which is asleep or computes.
 bool scheduler::fire_wanted(processor& p, work& out) noexcept {
   if (processors_.size() == 1) return false;
+  const int64_t wanted = earliest_wanted_timer();
+  if (wanted == INT64_MAX) return false;
+  const int64_t now = now_ns();
+  if (wanted > now) return false;
   for (auto& other : processors_) {
-    const int64_t timer = timers_wanted_ns(*other);
-    if (timer == INT64_MAX || other.get() == &p) continue;
-    const int64_t now = now_ns();
+    // relaxed: the lock in fire_timers() decides.
+    if (other.get() == &p || other->next_timer_ns.load(std::memory_order_relaxed) > now) continue;
     uint32_t count = 0;
-    if (timer > now) continue;
     if (strand* due = fire_timers(*other, now, count)) {
       out.ready = due;
-      ready_due(p, due->next, count - 1, now);
+      ready_due(p, *other, due->next, count - 1, now);
       return true;
     }
   }
@@ -310,15 +332,33 @@ void scheduler::give_token(worker& w) noexcept {
   if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1) wake_one();
 }
 
+// Whether a processor's ring is left to it. See gather.cc, and ready_due() above.
+bool scheduler::keeps_ring(const processor& victim) noexcept {
+  // relaxed: see gather.cc.
+  if (victim.gathers.load(std::memory_order_relaxed)) return true;
+  // relaxed: cleared between K1 and K2 of [wake]; else a hint, and the ring is its owner's to empty.
+  const int64_t since = victim.alone_since_ns.load(std::memory_order_relaxed);
+  return since != 0 && now_ns() - since < alone_ns;
+}
+
+// A victim that starts tasks faster than the thief runs them has few at any moment, and each visit takes lines of
+// memory from it. So the thief waits, some 20 microseconds at most, as long as there are more at every look.
+WEFT_INLINE void let_fill(const processor& victim) noexcept {
+  for (int look = 0; look < most_looks && victim.ring.size() < worth_stealing; ++look) {
+    const uint32_t end = victim.ring.end();
+    for (int i = 0; i < pauses_of_a_look; ++i) std_atomics::pause();
+    if (victim.ring.end() == end) return;
+  }
+}
+
 bool scheduler::steal_from(processor& p, processor& victim, bool last_pass, work& out) noexcept {
   if ((out.fork = victim.forks.steal()) != nullptr) {
     p.counters.forks_stolen.add();
     return true;
   }
-  // relaxed: see gather.cc.
-  const bool keeps_its_own = victim.gathers.load(std::memory_order_relaxed);
-  if (!keeps_its_own && victim.ring.size() != 0) {
+  if (victim.ring.size() != 0 && !keeps_ring(victim)) {
     strand* taken[processor::ring_capacity];
+    let_fill(victim);
     const uint32_t n = victim.ring.steal(taken);
     if (n != 0) {
       p.counters.steals.add();
@@ -328,22 +368,10 @@ bool scheduler::steal_from(processor& p, processor& victim, bool last_pass, work
       return true;
     }
   }
-  if (!keeps_its_own && !victim.mail.empty() && take_mail(p, victim.mail, out)) return true;
-  if (!last_pass) return false;
-  // A hint; the lock in fire_timers() decides.
-  const int64_t timer = timers_wanted_ns(victim);
-  if (timer != INT64_MAX) {
-    const int64_t now = now_ns();
-    uint32_t count = 0;
-    if (timer <= now) {
-      if (strand* due = fire_timers(victim, now, count)) {
-        out.ready = due;
-        ready_all(due->next, count - 1);
-        return true;
-      }
-    }
-  }
-  return !keeps_its_own && steal_run_next(p, victim, out);
+  // relaxed: see gather.cc.
+  if (victim.gathers.load(std::memory_order_relaxed)) return false;
+  if (!victim.mail.empty() && take_mail(p, victim.mail, out)) return true;
+  return last_pass && steal_run_next(p, victim, out);
 }
 
 bool scheduler::take_mail(processor& p, sched::inbox<strand>& mail, work& out) noexcept {
@@ -385,7 +413,8 @@ bool scheduler::any_work(const processor* looking) noexcept {
     if (p->forks.public_size() != 0) return true;
     // relaxed: see gather.cc.
     if (looking != nullptr && looking != p.get() && p->gathers.load(std::memory_order_relaxed)) continue;
-    if (p->ring.size() != 0 || !p->mail.empty()) return true;
+    if (!p->mail.empty()) return true;
+    if (p->ring.size() != 0 && (looking == nullptr || looking == p.get() || !keeps_ring(*p))) return true;
   }
   return false;
 }
@@ -397,22 +426,19 @@ int64_t scheduler::earliest_timer() noexcept {
   return earliest;
 }
 
-// Until when a worker that has nothing to do leaves a processor's timers alone. Waking for one costs as much as many
-// timers do, so the more of them are due within a millisecond, the longer it waits for the others.
-int64_t scheduler::timers_wanted_ns(const processor& p) noexcept {
-  // acquire: as above.
-  const int64_t next = p.next_timer_ns.load(std::memory_order_acquire);
-  if (next == INT64_MAX) return next;
-  // relaxed: a guess.
-  const int64_t others = int64_t{p.timer_crowd.load(std::memory_order_relaxed)} - 1;
-  if (others <= 0 || seams_.time->manual()) return next;
-  return next + std::min(others * slack_for_each_ns, opts_.scheduling.timer_slack.count());
-}
-
+// Until when a worker that has nothing to do leaves the timers alone. Waking for one costs as much as many timers do,
+// so the more of them are due within a millisecond, on whichever processors, the longer it waits for the others.
 int64_t scheduler::earliest_wanted_timer() noexcept {
-  int64_t earliest = INT64_MAX;
-  for (const auto& p : processors_) earliest = std::min(earliest, timers_wanted_ns(*p));
-  return earliest;
+  const int64_t earliest = earliest_timer();
+  const int64_t most = opts_.scheduling.timer_slack.count();
+  if (earliest == INT64_MAX || seams_.time->manual()) return earliest;
+  int64_t others = -1;
+  for (const auto& p : processors_) {
+    // relaxed: a guess, both.
+    if (p->next_timer_ns.load(std::memory_order_relaxed) - most <= earliest)
+      others += p->timer_crowd.load(std::memory_order_relaxed);
+  }
+  return earliest + std::clamp<int64_t>(others * slack_for_each_ns, 0, most);
 }
 
 bool scheduler::idle(worker& w) noexcept {
@@ -523,7 +549,7 @@ strand* scheduler::fire_timers(processor& p, int64_t now, uint32_t& count) noexc
     p.timers_ended.add();
     if (!claim(*s)) continue;
     if (WEFT_METRICS) p.lateness.record_owner(now - s->deadline_ns);
-    auto* woken = reinterpret_cast<strand*>(end_wait(*s, wait_result::done));
+    strand* woken = strand_of(end_wait(*s, wait_result::done));
     if (woken->sampled != 0) wait_ended(woken);
     woken->next = nullptr;
     *link = woken;

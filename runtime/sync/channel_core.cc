@@ -52,11 +52,9 @@ void free_channel_core(channel_core* core, std::size_t value_bytes) noexcept {
 std::coroutine_handle<> park_in_channel(channel_core& core, wait_queue& queue, waiter& w, std::coroutine_handle<> leaf,
                                         wait_reason reason, std::source_location where) noexcept {
   strand* s = detach(leaf);
-  waits_from_now(s);
   begin_wait(s, w, reason, where);
   queue.push(w);
-  core.lock.unlock();
-  return switch_away();
+  return unlock_and_leave(s, core.lock);
 }
 
 bool close_channel(channel_core& core) noexcept {

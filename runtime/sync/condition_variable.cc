@@ -28,8 +28,8 @@ std::coroutine_handle<> detail::condition_park(condition_variable& c, mutex& m, 
     return leaf;
   }
   strand* s = detach(leaf);
-  waits_from_now(s);
   begin_wait(s, w, wait_reason::condition_wait, where);
+  waits_from_now(s);
   c.waiters_.push(w);
   lock.unlock();
   // The task may run elsewhere by now; it cannot get past the mutex, which therefore lives.

@@ -25,8 +25,8 @@ std::coroutine_handle<> detail::lock_park(mutex& m, waiter& w, std::coroutine_ha
   strand* s = detach(leaf);
   // relaxed: this wait is no stop point; ordered before `waiting` by its release store.
   s->wait_lock.store(nullptr, std::memory_order_relaxed);
-  waits_for_mutex_from_now(s);
   begin_wait(s, w, wait_reason::mutex_lock, where);
+  waits_for_mutex_from_now(s);
   m.waiters_.push(w);
   lock_for(&m).unlock();
   return switch_away();
@@ -46,6 +46,7 @@ task<> yield_and_lock(mutex* m, std::source_location where) {
 std::coroutine_handle<> detail::lock_after_yield(mutex& m, void*& frame, std::coroutine_handle<> leaf,
                                                  std::source_location where) noexcept {
   const std::coroutine_handle<promise<void>> callee = task_access::frame(yield_and_lock(&m, where));
+  count_calls(1);
   frame = callee.address();
   callee.promise().continuation = leaf;
   return callee;

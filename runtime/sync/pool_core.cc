@@ -9,6 +9,7 @@
 //      use.
 //   S3 lists that are not owned, and that of slot 0, are aged at the end of an epoch, under the mutex.
 //   S4 a pool that dies takes its slots out of the lists, each under the list's mutex.
+//   S5 anybody may take the stacks of batches of a slot that is in a list, under the list's mutex, for destruction.
 // Order of locks: a list's mutex, then a pool's lock_. The registry's mutex is taken alone.
 #include <weft/detail/pool_core.h>
 
@@ -25,6 +26,7 @@
 #include <weft/pool.h>
 
 #include "base/fast_random.h"
+#include "mem/span_heap.h"
 #include "sched/epoch.h"
 #include "sched/scheduler.h"
 #include "sync/pool_core.h"
@@ -134,16 +136,16 @@ class pool_registry {
   }
 
   // The epoch's passes.
-  void age_slot(uint32_t number) noexcept {
+  void age_slot(uint32_t number, bool everything) noexcept {
     if (number == 0 || number >= most_pool_slots) return;
     slot_list& list = lists_[number];
     const std::lock_guard guard(list.mutex);
     list.owned = true;
     raise_end(number + 1);
-    age_list(list);
+    age_list(list, everything);
   }
 
-  void age_shared() noexcept {
+  void age_shared(bool everything) noexcept {
     {
       slot_list& list = lists_[0];
       const std::lock_guard guard(list.mutex);
@@ -152,7 +154,7 @@ class pool_registry {
         next = s->next;
         const spin_guard slot_guard(s->core.lock_);
         bool empty = false;
-        queued += s->core.age(*s, empty);
+        queued += s->core.age(*s, everything, empty);
         if (!empty) continue;
         s->enrolled = false;
         list.unlink(*s);
@@ -163,8 +165,21 @@ class pool_registry {
     const uint32_t end = end_.load(std::memory_order_relaxed);
     for (uint32_t i = 1; i < end; ++i) {
       const std::lock_guard guard(lists_[i].mutex);
-      if (!lists_[i].owned) age_list(lists_[i]);
+      if (!lists_[i].owned) age_list(lists_[i], everything);
     }
+  }
+
+  // S5.
+  bool clear_open() noexcept {
+    uint64_t queued = 0;
+    // relaxed: as in age_shared().
+    const uint32_t end = end_.load(std::memory_order_relaxed);
+    for (uint32_t i = 0; i < end; ++i) {
+      const std::lock_guard guard(lists_[i].mutex);
+      for (pool_slot* s = lists_[i].first; s != nullptr; s = s->next) queued += s->core.clear_open(*s);
+    }
+    queue(queued);
+    return queued != 0;
   }
 
   void forget_slot(uint32_t number) noexcept {
@@ -235,20 +250,25 @@ class pool_registry {
   };
 
   pool_registry() {
-    static constexpr epoch_hooks hooks{age_pools, []() noexcept { get().age_shared(); }, forget_pools,
-                                       pool_memory_bytes,
-                                       [](uint32_t most) noexcept { return get().run_cleanups(most) == most; }};
+    static constexpr epoch_hooks hooks{
+        .age_slot = age_pools,
+        .age_shared = [](bool everything) noexcept { get().age_shared(everything); },
+        .forget_slot = forget_pools,
+        .clear_open = clear_open_pools,
+        .held_bytes = pool_memory_bytes,
+        .idle_bytes = pooled_bytes,
+        .clean_up = [](uint32_t most) noexcept { return get().run_cleanups(most) == most; }};
     set_epoch_hooks(hooks);
   }
 
   // By the slots' owner, the mutex held.
-  void age_list(slot_list& list) noexcept {
+  void age_list(slot_list& list, bool everything) noexcept {
     uint64_t queued = 0;
     for (pool_slot *s = list.first, *next; s != nullptr; s = next) {
       next = s->next;
       if (next != nullptr) __builtin_prefetch(next), __builtin_prefetch(&next->shared);
       bool empty = false;
-      queued += s->core.age(*s, empty);
+      queued += s->core.age(*s, everything, empty);
       if (!empty) continue;
       s->core.unenrol(*s);
       list.unlink(*s);
@@ -316,6 +336,8 @@ pool_core::pool_core(const pool_settings& settings, const pool_type& type, void*
       type_(type),
       pool_(pool),
       name_(settings.name),
+      spans_(settings.in_spans ? std::make_unique<mem::span_cut>(mem::span_store::get(), settings.node_bytes)
+                               : nullptr),
       byte_room_(settings.shared_room != nullptr ? *settings.shared_room : own_byte_room_),
       slot0_(std::make_unique<pool_slot>(*this, 0)) {
   if (const int64_t limit = clamp_limit(settings.most_objects); limit != pool_room::unlimited) {
@@ -540,11 +562,15 @@ pool_node* pool_core::allocate_for_miss() try { return allocate(); } catch (...)
 }
 
 pool_node* pool_core::allocate() {
-  void* memory = ::operator new(node_bytes_, std::align_val_t{node_align_});
+  void* memory = spans_ != nullptr ? spans_->take() : ::operator new(node_bytes_, std::align_val_t{node_align_});
+  if (memory == nullptr) throw std::bad_alloc();
   return ::new (memory) pool_node;
 }
 
-void pool_core::free_node(pool_node* n) const noexcept { ::operator delete(n, std::align_val_t{node_align_}); }
+void pool_core::free_node(pool_node* n) const noexcept {
+  if (spans_ == nullptr) return ::operator delete(n, std::align_val_t{node_align_});
+  spans_->give(n);
+}
 
 // Giving back -------------------------------------------------------------------------------------------------------
 
@@ -637,8 +663,9 @@ void pool_core::destroy(pool_node* n) noexcept {
 
 // Epochs ------------------------------------------------------------------------------------------------------------
 
-// What is pooled becomes victims, former victims become waste. Returns how many those are. No code of the user runs.
-uint64_t pool_core::age(pool_slot& s, bool& empty) noexcept {
+// What is pooled becomes victims, former victims become waste; `everything`: both do. Returns how many become waste. No
+// code of the user runs.
+uint64_t pool_core::age(pool_slot& s, bool everything, bool& empty) noexcept {
   pool_node* top = s.shared.take_all();
   const auto add = [&top](pool_node* head, uint32_t count) {
     head->next_batch = top;
@@ -651,9 +678,20 @@ uint64_t pool_core::age(pool_slot& s, bool& empty) noexcept {
     add(n, 1);
   }
   pool_node* old = s.victims.take_all();
-  if (top != nullptr) s.victims.put_back(top, top->size.total);
   empty = top == nullptr && old == nullptr;
-  if (empty) free_blanks(s), return_room(s);
+  if (empty || everything) free_blanks(s), return_room(s);
+  if (everything) return waste(top) + waste(old);
+  if (top != nullptr) s.victims.put_back(top, top->size.total);
+  return waste(old);
+}
+
+// S5. Returns how many objects wait for destruction from now on.
+uint64_t pool_core::clear_open(pool_slot& s) noexcept {
+  return waste(s.shared.take_all()) + waste(s.victims.take_all());
+}
+
+// A group of batches waits for destruction from now on. Returns how many objects that are.
+uint64_t pool_core::waste(pool_node* old) noexcept {
   if (old == nullptr) return 0;
   const uint64_t total = old->size.total;
   // relaxed: only linked to; nobody looks into a group but who took all.
@@ -789,18 +827,19 @@ uint64_t pool_core::memory_bytes() const noexcept {
 }
 
 pool_cleanup_counts pool_cleanups() noexcept { return pool_registry::get().counts(); }
-void age_pools(uint32_t slot) noexcept { pool_registry::get().age_slot(slot); }
-void age_shared_pools() noexcept {
-  pool_registry::get().age_shared();
+void age_pools(uint32_t slot, bool everything) noexcept { pool_registry::get().age_slot(slot, everything); }
+void age_shared_pools(bool everything) noexcept {
+  pool_registry::get().age_shared(everything);
   while (run_pool_cleanups(1024) != 0) {
   }
 }
+bool clear_open_pools() noexcept { return pool_registry::get().clear_open(); }
 void forget_pools(uint32_t slot) noexcept { pool_registry::get().forget_slot(slot); }
 uint64_t run_pool_cleanups(uint64_t most) noexcept { return pool_registry::get().run_cleanups(most); }
 
 uint64_t pool_memory_bytes() noexcept {
-  uint64_t sum = 0;
-  pool_registry::get().for_each_pool([&](const pool_core& c) { sum += c.memory_bytes(); });
+  uint64_t sum = mem::span_store::get().used_bytes();
+  pool_registry::get().for_each_pool([&](const pool_core& c) { sum += c.has_spans() ? 0 : c.memory_bytes(); });
   return sum;
 }
 
@@ -851,6 +890,7 @@ detail::pool_core& buffer_pool::make_size(std::size_t index) {
                                        .most_objects = pool_options<std::byte>::unlimited,
                                        .most_bytes = pool_options<std::byte>::unlimited,
                                        .makes = true,
+                                       .in_spans = true,
                                        .shared_room = limited_ ? &room_ : nullptr};
   auto* core = new detail::pool_core(settings, {.drop = [](void*, void*) noexcept {}}, nullptr);
   // release: publishes it; pairs with the acquire load in get().

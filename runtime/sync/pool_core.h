@@ -6,9 +6,10 @@
 namespace weft::detail {
 
 /// What pools do in an epoch: see epoch_hooks. age_shared_pools() also destroys what waits for it, so it runs code of
-/// the user.
-void age_pools(uint32_t slot) noexcept;
-void age_shared_pools() noexcept;
+/// the user. `everything`: what is pooled is not a victim for an epoch first.
+void age_pools(uint32_t slot, bool everything = false) noexcept;
+void age_shared_pools(bool everything = false) noexcept;
+bool clear_open_pools() noexcept;
 void forget_pools(uint32_t slot) noexcept;
 
 /// Objects that epochs have taken out of pools: how many there were, and how many of them are destroyed.

@@ -39,11 +39,11 @@ std::coroutine_handle<> detail::acquire_park(semaphore_waiter& w, std::coroutine
   strand* self = detach(leaf);
   // relaxed: not where a stop looks; ordered before `waiting` by its release store.
   if (!w.stop_point) self->wait_lock.store(nullptr, std::memory_order_relaxed);
+  begin_wait(self, w, w.reason, where);
   if (waits_for_mutex(w.reason))
     waits_for_mutex_from_now(self);
   else
     waits_from_now(self);
-  begin_wait(self, w, w.reason, where);
   w.owner->queue_waiter(w);
   lock_for(w.owner).unlock();
   return switch_away();
@@ -65,6 +65,7 @@ task<> yield_and_acquire(semaphore_waiter* w, std::source_location where) {
 std::coroutine_handle<> detail::acquire_after_yield(semaphore_waiter& w, void*& frame, std::coroutine_handle<> leaf,
                                                     std::source_location where) noexcept {
   const std::coroutine_handle<promise<void>> callee = task_access::frame(yield_and_acquire(&w, where));
+  count_calls(1);
   frame = callee.address();
   callee.promise().continuation = leaf;
   return callee;

@@ -65,8 +65,8 @@ std::coroutine_handle<> detail::wait_group_park(wait_group& g, waiter& w, bool s
   strand* s = detach(leaf);
   // relaxed: not where a stop looks; ordered before `waiting` by its release store.
   if (!stop_point) s->wait_lock.store(nullptr, std::memory_order_relaxed);
-  waits_from_now(s);
   begin_wait(s, w, wait_reason::wait_group_wait, where);
+  waits_from_now(s);
   if (g.queue_waiter(w)) {
     lock.unlock();
     return switch_away();

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include <weft/blocking.h>
@@ -47,7 +48,7 @@ int open_below_slowly(int root, const char* path) noexcept {
 absl::Status open_error(const std::string& path, int error) {
   // EXDEV, ELOOP: it leads out of the root, or in circles. For the client that is not there.
   if (error == EXDEV || error == ELOOP || error == ENOTDIR || error == ENAMETOOLONG) return absl::NotFoundError(path);
-  return absl::ErrnoToStatus(error, cat("open ", path));
+  return {absl::ErrnoToStatusCode(error), cat("open ", path, ": ", std::generic_category().message(error))};
 }
 
 int64_t in_ns(const timespec& t) noexcept { return t.tv_sec * 1'000'000'000 + t.tv_nsec; }

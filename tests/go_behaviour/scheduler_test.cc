@@ -507,20 +507,24 @@ TEST_P(GoSchedulerTest, AReleaseHandsThePermitToTheWaiter) {
   constexpr int rounds = 10000;
   rt().run([one_processor = GetParam() == 1]() -> task<> {
     semaphore sem(1);
-    int ran = 0;  // guarded by sem
-    const auto waits = [](semaphore& s, int& count) -> task<> {
-      for (int i = 0; i < rounds; ++i) {
+    int ran = 0;          // guarded by sem
+    bool enough = false;  // guarded by sem; the waiter does not end before, however long the releaser's thread is away
+    const auto waits = [](semaphore& s, int& count, bool& end) -> task<> {
+      for (;;) {
         permit p = co_await s.acquire(1);
+        if (end) co_return;
         ++count;
         p.release();
         co_await yield();
       }
     };
     permit mine = co_await sem.acquire(1);
-    join_handle<void> waiter = spawn(waits, std::ref(sem), std::ref(ran));
+    join_handle<void> waiter = spawn(waits, std::ref(sem), std::ref(ran), std::ref(enough));
     int ran_first = 0;
     int handed = 0;
-    for (int i = 0; i < rounds; ++i) {
+    // Where there are others, one of the two threads may be away for all of the rounds: then more follow, until the
+    // waiter has run first once, or the test's time is over.
+    for (int i = 0; i < rounds || (!one_processor && ran_first == 0); ++i) {
       while (sem.try_acquire(1).has_value()) co_await yield();  // cannot be: it is held
       // Only a waiter that has queued up can be handed anything.
       for (int k = 0; k < 3; ++k) co_await yield();
@@ -530,8 +534,8 @@ TEST_P(GoSchedulerTest, AReleaseHandsThePermitToTheWaiter) {
       co_await yield();
       mine = co_await sem.acquire(1);
       if (ran == before + 1) ++ran_first;
-      if (ran == rounds) break;
     }
+    enough = true;
     mine.release();
     co_await waiter;
     if (one_processor) {

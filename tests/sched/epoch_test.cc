@@ -38,16 +38,24 @@ constexpr int64_t minute = 60'000'000'000;
 
 // What stands for all pools. All atomics are seq_cst: a test's book-keeping.
 struct fake_pools {
-  static void age_slot(uint32_t slot) noexcept {
+  static void age_slot(uint32_t slot, bool everything) noexcept {
+    if (everything) ++aged_whole;
     ++slots_aged;
     if (slot < by_slot.size()) ++by_slot[slot];
   }
-  static void age_shared() noexcept {
+  static void age_shared(bool everything) noexcept {
+    if (everything) ++aged_whole;
     ++shared_aged;
     clearable.exchange(0);
   }
   static void forget_slot(uint32_t) noexcept {}
   static uint64_t held_bytes() noexcept { return held; }
+  static uint64_t idle_bytes() noexcept { return idle; }
+  static bool clear_open() noexcept {
+    const uint64_t n = open.exchange(0);
+    to_clean += n;
+    return n != 0;
+  }
   static bool clean_up(uint32_t most) noexcept {
     const uint64_t n = std::min<uint64_t>(most, to_clean);
     most_at_once = std::max<uint64_t>(most_at_once, n);
@@ -57,14 +65,21 @@ struct fake_pools {
   }
 
   static void reset() {
-    static constexpr detail::epoch_hooks hooks{age_slot, age_shared, forget_slot, held_bytes, clean_up};
+    static constexpr detail::epoch_hooks hooks{.age_slot = age_slot,
+                                               .age_shared = age_shared,
+                                               .forget_slot = forget_slot,
+                                               .clear_open = clear_open,
+                                               .held_bytes = held_bytes,
+                                               .idle_bytes = idle_bytes,
+                                               .clean_up = clean_up};
     detail::set_epoch_hooks(hooks);
     mem::program_heap.store(nullptr);
-    slots_aged = shared_aged = held = to_clean = cleaned = most_at_once = clearable = 0;
+    slots_aged = shared_aged = aged_whole = held = idle = open = to_clean = cleaned = most_at_once = clearable = 0;
     for (auto& n : by_slot) n = 0;
   }
 
-  static inline std::atomic<uint64_t> slots_aged, shared_aged, held, to_clean, cleaned, most_at_once, clearable;
+  static inline std::atomic<uint64_t> slots_aged, shared_aged, aged_whole, held, idle, open, to_clean, cleaned,
+      most_at_once, clearable;
   static inline std::array<std::atomic<uint64_t>, 64> by_slot;
 };
 
@@ -434,6 +449,86 @@ TEST_F(HostedEpochTest, BeyondTheLimitWhoTakesMemoryAssists) {
   EXPECT_GT(figures().cpu_ns[static_cast<std::size_t>(epoch_work::scavenge_assist)], 0);
 }
 
+TEST_F(HostedEpochTest, OnlyEpochsForTheLimitsSakeSpareNothing) {
+  rt_->collect();
+  fake_pools::held = 100 * mib;
+  poll();
+  EXPECT_EQ(epochs_by(epoch_cause::growth), 1u);
+  EXPECT_EQ(fake_pools::aged_whole, 0u);
+  rt_->set_gc_percent(-1);
+  rt_->set_memory_limit(static_cast<int64_t>(64 * mib));
+  fake_pools::held += 1;
+  poll();
+  EXPECT_EQ(epochs_by(epoch_cause::limit), 1u);
+  EXPECT_EQ(fake_pools::aged_whole, 2u) << "the slot's part and the shared one";
+}
+
+// Its epoch does not end, but what needs no pass is cleared, and whoever takes memory destroys it.
+TEST_F(HostedEpochTest, AProcessorThatDoesNotPassDoesNotKeepMemoryFromBeingClearedForTheLimit) {
+  rt_->set_gc_percent(-1);
+  rt_->set_memory_limit(static_cast<int64_t>(64 * mib));
+  rt_->collect();
+  rt_->run([&]() -> task<> {
+    detail::processor& p = *detail::this_context.proc;
+    epochs().begin(epoch_cause::forced);
+    const uint32_t due = p.epoch_passed;
+    for (int i = 1; i <= 3; ++i) {
+      fake_pools::held = (62 + static_cast<uint64_t>(i)) * mib;
+      fake_pools::open = 100;
+      epochs().took_memory(p, 5 * mib, true);
+      p.epoch_passed = due + 1;  // as if it were another processor's part
+      EXPECT_EQ(fake_pools::open, 0u);
+      EXPECT_EQ(fake_pools::cleaned, 100u * static_cast<uint64_t>(i));
+    }
+    co_return;
+  });
+}
+
+TEST_F(HostedEpochTest, WhatWasClearedForTheLimitIsDestroyedByWhoTakesMemoryThoughTheTriggerIsFar) {
+  rt_->set_gc_percent(-1);
+  rt_->set_memory_limit(static_cast<int64_t>(64 * mib));
+  rt_->collect();
+  rt_->run([&]() -> task<> {
+    detail::processor& p = *detail::this_context.proc;
+    fake_pools::to_clean = 10'000;
+    epochs().begin(epoch_cause::limit);
+    epochs().took_memory(p, 5 * mib, true);
+    EXPECT_EQ(fake_pools::cleaned, 0u) << "nothing is due below the trigger before the pass";
+    epochs().pass(p);
+    epochs().took_memory(p, 5 * mib, true);
+    const uint64_t cleaned = fake_pools::cleaned;
+    EXPECT_GE(cleaned, 100u);
+    epochs().took_memory(p, 300'000, true);
+    EXPECT_GE(fake_pools::cleaned, cleaned + 100u) << "the next look comes soon";
+    co_return;
+  });
+}
+
+TEST_F(HostedEpochTest, ALimitThatIsExceededWhileMemoryComesAndGoesIsNotSaidToBeTooLow) {
+  rt_->set_gc_percent(-1);
+  rt_->set_memory_limit(static_cast<int64_t>(64 * mib));
+  fake_pools::held = 100 * mib;
+  const auto epochs_over_the_limit = [this](uint64_t idle, int count, int64_t apart_ns) {
+    for (int i = 0; i < count; ++i) {
+      fake_pools::held += 1;
+      fake_pools::idle = idle;
+      poll();
+      clock_.advance(apart_ns);
+    }
+  };
+  epochs_over_the_limit(50 * mib, 100, 100'000'000);
+  EXPECT_GE(epochs_by(epoch_cause::limit), 50u);
+  EXPECT_EQ(sys_.said, "") << "what is pooled is not held for good";
+  epochs_over_the_limit(0, 100, 1'000'000);
+  EXPECT_EQ(sys_.said, "") << "too many epochs in a tenth of a second say nothing";
+  epochs_over_the_limit(50 * mib, 1, 1'000'000'000);
+  epochs_over_the_limit(0, 3, 1'000'000'000);
+  EXPECT_EQ(sys_.said, "") << "nor do three in three seconds";
+  epochs_over_the_limit(50 * mib, 1, 1'000'000'000);
+  epochs_over_the_limit(0, 20, 100'000'000);
+  EXPECT_THAT(sys_.said, HasSubstr("held for good"));
+}
+
 // E3, L4 in the whole: epochs for the limit's sake take all CPU until the bucket is full.
 TEST_F(HostedEpochTest, ALimitBelowWhatIsHeldTurnsTheLimiterOnAndIsSaidOnce) {
   rt_->set_gc_percent(-1);
@@ -442,7 +537,7 @@ TEST_F(HostedEpochTest, ALimitBelowWhatIsHeldTurnsTheLimiterOnAndIsSaidOnce) {
   sys_.step_ns = 5'000'000;  // more than passes between two polls
   for (int polls = 0; !figures().limiter_on && polls < 10'000; ++polls) {
     fake_pools::held += 1;
-    clock_.advance(10'000'000);
+    clock_.advance(50'000'000);
     poll();
   }
   ASSERT_TRUE(figures().limiter_on);

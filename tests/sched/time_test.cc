@@ -159,6 +159,27 @@ TEST_F(TimeTest, ASleeperIsAloneOnceTheOthersHaveWoken) {
   EXPECT_LE(crowd(*rt), 1u);
 }
 
+// The tasks of many timers are mostly short, so other processors leave them to the one that fired them, for 400 us.
+TEST(TimeOfManyTest, OthersHelpWithTheTasksOfManyTimersOnlyAfterAWhile) {
+  manual_clock clock{1'000'000};
+  options opts;
+  opts.processors = 2;
+  os::seams seams = os::seams::real();
+  seams.time = &clock;
+  const std::unique_ptr<runtime> rt = *runtime_access::create(opts, seams, detail::drive::test);
+  detail::scheduler& s = runtime_access::sched(*rt);
+  std::vector<join_handle<bool>> handles;
+  for (int i = 0; i < 100; ++i) handles.push_back(rt->spawn(sleeps, 1ms));
+  while (s.drive_some(0, 4096) != 0) continue;
+  clock.advance(ns(1ms));
+  ASSERT_LT(s.drive_some(0, 1), 50u) << "it fires them all, and runs some";
+  EXPECT_EQ(s.drive_some(1, 1), 0u);
+  clock.advance(ns(400us));
+  EXPECT_NE(s.drive_some(1, 1), 0u);
+  while (s.drive_some(0, 4096) != 0) continue;
+  for (const join_handle<bool>& handle : handles) EXPECT_TRUE(handle.done());
+}
+
 task<int> sleeps_after_stop() {
   int stopped = 0;
   static_cast<void>(co_await sleep_for(1h));

@@ -36,7 +36,7 @@ class fake_processor {
     return f();
   }
 
-  void pass_epoch() noexcept { detail::age_pools(owner_->slot); }
+  void pass_epoch(bool everything = false) noexcept { detail::age_pools(owner_->slot, everything); }
 
  private:
   detail::bias_owner<>* const owner_ = detail::take_bias_owner();

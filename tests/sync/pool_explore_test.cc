@@ -150,5 +150,70 @@ TEST(PoolExploreTest, TwoOwnersStealFromEachOther) {
   });
 }
 
+// What is cleared waits in a stack of groups (pool_core.cc) that the owner, at its pass, and anybody who clears push
+// to, and that a cleaner takes whole.
+template <class Atomics>
+struct clearing {
+  struct group : node {
+    test::plain<group*> next_group{nullptr};
+  };
+  batch_stack<node, Atomics> open;
+  typename Atomics::template atomic<group*> waste{nullptr};
+  std::array<group, 3> nodes;
+
+  void push(std::size_t i) {
+    nodes[i].make();
+    open.push(&nodes[i], 1);
+  }
+  void clear() {
+    auto* old = static_cast<group*>(open.take_all());
+    if (old == nullptr) return;
+    // relaxed: only linked to.
+    group* groups = waste.load(std::memory_order_relaxed);
+    do {
+      old->next_group.set(groups);
+      // release: pairs with the exchange in clean(). relaxed on failure: tried again.
+    } while (!waste.compare_exchange_weak(groups, old, std::memory_order_release, std::memory_order_relaxed));
+  }
+  void clean() {
+    // acquire: pairs with the CAS in clear().
+    for (group* g = waste.exchange(nullptr, std::memory_order_acquire); g != nullptr;) {
+      group* const next = g->next_group.get();
+      for (node* n = g; n != nullptr;) {
+        node* const below = n->next_batch;
+        n->take();
+        n = below;
+      }
+      g = next;
+    }
+  }
+};
+
+template <class Atomics>
+void an_owner_somebody_who_clears_and_a_cleaner(execution& x) {
+  auto s = std::make_shared<clearing<Atomics>>();
+  x.thread([=] {
+    s->push(0);
+    s->push(1);
+    s->clear();
+    s->push(2);
+  });
+  x.thread([=] { s->clear(); });
+  x.thread([=] { s->clean(); });
+  x.finally([=] {
+    s->clear();
+    s->clean();
+    for (const node& n : s->nodes) require(n.was_taken(), "a node was lost");
+  });
+}
+
+TEST(PoolExploreTest, WhatIsClearedIsDestroyedOnceWhoeverClearsIt) {
+  test::passes(3, 10'000, an_owner_somebody_who_clears_and_a_cleaner<explored_atomics>);
+}
+
+TEST(PoolExploreTest, WithoutOrderACleanerSeesAGroupBeforeItIsComplete) {
+  test::fails(2, "race", an_owner_somebody_who_clears_and_a_cleaner<test::unordered_atomics>);
+}
+
 }  // namespace
 }  // namespace weft::detail

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <set>
@@ -20,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "mem/span_heap.h"
 #include "support/as_processor.h"
 #include "support/count_allocations.h"
 #include "support/processors.h"
@@ -209,6 +211,48 @@ TEST(PoolTest, AnUnusedObjectLivesThroughOneEpochAndIsDestroyedAfterTheSecond) {
   EXPECT_EQ(live, 0);
   EXPECT_EQ(p.stats().cleared, 30u);
   EXPECT_EQ(p.stats().held_objects, 0u);
+}
+
+TEST(PoolTest, AnEpochThatSparesNothingDestroysWhatIsPooledAndTheVictims) {
+  fake_processor a;
+  std::atomic<int> live = 0;
+  pool<counted> p;
+  a.run([&] {
+    for (int i = 0; i < 30; ++i) p.emplace(live);
+  });
+  epoch(a);
+  a.run([&] {
+    for (int i = 0; i < 30; ++i) p.emplace(live);
+  });
+  p.emplace(live);
+  EXPECT_EQ(live, 61);
+  a.pass_epoch(true);
+  detail::age_shared_pools(true);
+  EXPECT_EQ(live, 0);
+  EXPECT_EQ(p.stats().cleared, 61u);
+  EXPECT_EQ(p.stats().held_objects, 0u);
+}
+
+// A processor that computes does not pass, but what others may take of it can be cleared.
+TEST(PoolTest, WhatAnybodyMayTakeIsClearedWithoutAPass) {
+  fake_processor a, b;
+  std::atomic<int> live = 0;
+  pool<counted> p;
+  EXPECT_FALSE(detail::clear_open_pools());
+  a.run([&] {
+    for (int i = 0; i < 30; ++i) p.emplace(live);
+  });
+  b.run([&] { p.emplace(live); });
+  b.pass_epoch();
+  EXPECT_TRUE(detail::clear_open_pools());
+  EXPECT_EQ(live, 31) << "destruction comes later";
+  while (detail::run_pool_cleanups(10) != 0) {
+  }
+  EXPECT_LE(live, 9) << "one, and a batch that is not full";
+  EXPECT_GE(live, 1);
+  EXPECT_EQ(p.stats().held_objects, static_cast<uint64_t>(live));
+  EXPECT_FALSE(detail::clear_open_pools());
+  a.run([&] { EXPECT_TRUE(p.get()); });
 }
 
 TEST(PoolTest, WhatIsUsedEachEpochLivesOn) {
@@ -602,6 +646,34 @@ TEST(BufferPoolTest, ABufferComesBackForItsOwnSizeOnly) {
     EXPECT_EQ(p.stats().hits_private, 1u);
     EXPECT_EQ(p.stats().misses, 2u);
   });
+}
+
+TEST(BufferPoolTest, MemoryOfOneSizeServesAnotherAfterEpochsAndGoesBackInTheEnd) {
+  fake_processor a;
+  mem::span_store& spans = mem::span_store::get();
+  a.run([&] {
+    buffer_pool p;
+    const auto use = [&p](std::size_t count, std::size_t bytes) {
+      std::vector<pooled_buffer> all;
+      for (std::size_t i = 0; i < count; ++i) {
+        all.push_back(p.get(bytes));
+        std::memset(all.back().data(), 1, bytes);
+      }
+    };
+    use(400, 10'000);
+    const uint64_t held = spans.held_bytes();
+    EXPECT_GE(held, 4'000'000u);
+    EXPECT_GE(detail::pool_memory_bytes(), 4'000'000u);
+    epoch(a);
+    epoch(a);
+    EXPECT_LT(detail::pool_memory_bytes(), 100'000u);
+    use(40, 96 * 1024);
+    EXPECT_LT(spans.held_bytes(), held + 2 * mem::span_bytes);
+  });
+  spans.offer(UINT64_MAX);
+  while (spans.release_some()) {
+  }
+  EXPECT_EQ(spans.held_bytes(), 0u);
 }
 
 TEST(BufferPoolTest, WhatIsLargerThanTheLargestSizeIsNotPooled) {

@@ -1,10 +1,11 @@
-// The memory ceiling, measured with Go's sync.Pool.
+// The memory ceiling, measured with Go's sync.Pool, and memory after a burst of goroutines.
 package main
 
 import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,18 +18,56 @@ import (
 //
 //	GOGC=off GOMEMLIMIT=64MiB ./peer_go memory_ceiling THREADS
 //
-// prints seconds, CPU seconds, the most that was resident, and collections. It has a line of its own, since the knobs
-// come from the environment.
+// prints seconds, CPU seconds, the most that was resident, and collections. The burst of bench/memory_bench.cc:
+//
+//	./peer_go memory_burst THREADS
+//
+// prints the resident set while 1,000,000 goroutines wait, when they have ended, after one and two collections, after
+// ten seconds more, in which the runtime gives memory back by itself, and after debug.FreeOSMemory. Both have lines of
+// their own, since they have several figures.
 func init() {
-	if len(os.Args) == 3 && os.Args[1] == "memory_ceiling" {
-		threads, err := strconv.Atoi(os.Args[2])
-		if err != nil || threads < 1 {
-			fail("the number of threads must be positive")
-		}
-		runtime.GOMAXPROCS(threads)
-		runMemoryCeiling(threads)
-		os.Exit(0)
+	if len(os.Args) != 3 || (os.Args[1] != "memory_ceiling" && os.Args[1] != "memory_burst") {
+		return
 	}
+	threads, err := strconv.Atoi(os.Args[2])
+	if err != nil || threads < 1 {
+		fail("the number of threads must be positive")
+	}
+	runtime.GOMAXPROCS(threads)
+	if os.Args[1] == "memory_ceiling" {
+		runMemoryCeiling(threads)
+	} else {
+		runMemoryBurst(threads)
+	}
+	os.Exit(0)
+}
+
+func residentMiB() float64 { return float64(residentBytes()) / (1 << 20) }
+
+func runMemoryBurst(threads int) {
+	gate := make(chan struct{})
+	var arrived atomic.Int64
+	var ended sync.WaitGroup
+	for range million {
+		ended.Go(func() {
+			arrived.Add(1)
+			<-gate
+		})
+	}
+	for arrived.Load() < million {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond) // the last ones are between their Add and their receive
+	parked := residentMiB()
+	close(gate)
+	ended.Wait()
+	after := []float64{residentMiB()}
+	for _, step := range []func(){runtime.GC, runtime.GC, func() { time.Sleep(10 * time.Second) }, debug.FreeOSMemory} {
+		step()
+		after = append(after, residentMiB())
+	}
+	fmt.Printf("memory_burst %d: parked %.1f, ended %.1f, one GC %.1f, two %.1f, 10 s later %.1f, FreeOSMemory %.1f MiB\n",
+		threads, parked, after[0], after[1], after[2], after[3], after[4])
 }
 
 func peakResidentMiB() float64 {

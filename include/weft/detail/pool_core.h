@@ -32,6 +32,10 @@
 #include <weft/detail/context.h>
 #include <weft/detail/spin_lock.h>
 
+namespace weft::mem {
+class span_cut;
+}
+
 namespace weft {
 
 /// What a pool did since it was made.
@@ -169,6 +173,7 @@ struct pool_settings {
   uint64_t most_objects;
   uint64_t most_bytes;
   bool makes;                        ///< a miss makes an object
+  bool in_spans = false;             ///< nodes come from mem/span_heap.h
   pool_room* shared_room = nullptr;  ///< of bytes, for pools that share a limit
 };
 
@@ -218,6 +223,7 @@ class pool_core {
   const std::string& name() const noexcept { return name_; }
   /// Bytes of all objects that were made and not destroyed, in use or not, heads of nodes included; approximate.
   uint64_t memory_bytes() const noexcept;
+  bool has_spans() const noexcept { return spans_ != nullptr; }
   /// Bytes that what is pooled costs, heads of nodes included.
   uint64_t cost_bytes() const noexcept;
 
@@ -265,7 +271,9 @@ class pool_core {
   void return_room(pool_slot& s) noexcept;
 
   // By the owner of the slot, with the mutex of the number's list held; see pool_registry.
-  uint64_t age(pool_slot& s, bool& empty) noexcept;
+  uint64_t age(pool_slot& s, bool everything, bool& empty) noexcept;
+  uint64_t clear_open(pool_slot& s) noexcept;  // by anybody, as above
+  uint64_t waste(pool_node* old) noexcept;
   void abandon(pool_slot& s) noexcept;
   void unenrol(pool_slot& s) noexcept;
 
@@ -288,6 +296,7 @@ class pool_core {
   const pool_type type_;
   void* const pool_;
   const std::string name_;
+  const std::unique_ptr<mem::span_cut> spans_;  // or the program's heap
   pool_room object_room_, own_byte_room_;
   pool_room& byte_room_;
 

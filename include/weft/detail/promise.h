@@ -77,12 +77,11 @@ struct promise_base {
   uintptr_t role;
 
   promise_base() noexcept {
-    if constexpr (WEFT_MAY_ELIDE) this_context.promises_made += WEFT_METRICS;
     if constexpr (WEFT_COUNT_FRAMES) count_coroutine();
   }
 
   static void* operator new(std::size_t bytes) {
-    this_context.frames_allocated += WEFT_METRICS;
+    if constexpr (WEFT_MAY_ELIDE) this_context.frames_allocated += WEFT_METRICS;
     void* frame = frame_allocate(bytes);
     if constexpr (WEFT_COUNT_FRAMES) count_frame(bytes);
     return frame;

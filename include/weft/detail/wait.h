@@ -38,17 +38,21 @@
 namespace weft::detail {
 
 /// Where a plain thread sleeps until its waiter is woken.
-struct thread_note {
+struct alignas(8) thread_note {
   std::atomic<uint32_t> word{0};
 };
 
 /// How a wait ended.
 enum class wait_result : uint8_t { pending, done, closed, stopped };
 
-/// What waiter::who points to, by its lowest bits: a strand (0), a thread_note, or the select_core whose arm it is.
+/// What waiter::who points to, by its lowest bits: a strand (0), a thread_note, the select_core whose arm it is, or a
+/// strand whose wait is measured. In a select_core it is the strand.
 inline constexpr uintptr_t who_is_thread = 1;
 inline constexpr uintptr_t who_is_select = 2;
-inline constexpr uintptr_t who_tags = 3;
+inline constexpr uintptr_t who_is_measured = 4;
+inline constexpr uintptr_t who_tags = 7;
+
+inline strand* strand_of(uintptr_t who) noexcept { return reinterpret_cast<strand*>(who & ~who_tags); }
 
 /// One strand, or one plain thread, in a queue.
 // The links and `who` are written when it is queued; most operations never get there, so making one costs one store.
@@ -176,7 +180,7 @@ WEFT_INLINE void begin_wait(strand* s, waiter& w, wait_reason reason, std::sourc
 /// After W4 of [park]: goes on with the next strand, or back to the worker's loop.
 std::coroutine_handle<> switch_away() noexcept;
 
-/// end_wait() for a plain thread and for a select.
+/// end_wait() for all but a strand whose wait is not measured.
 WEFT_NOINLINE uintptr_t end_other_wait(waiter& w) noexcept;
 
 /// R1 of [ready], the bookkeeping part: `w` is unlinked, claimed, and has its value. Lock held. Returns whom to wake.

@@ -49,6 +49,7 @@ pub fn main(flavour: Flavour) {
         "yield2" => (tasks::yields(&rt, 2), "ns/yield"),
         "yield1000" => (tasks::yields(&rt, 1000), "ns/yield"),
         "parked" => (tasks::parked(&rt), "bytes/task"),
+        "memory_burst" => return tasks::memory_burst(&rt),
         "select2" => (sync::select2(&rt), "ns/select"),
         "select8" => (sync::select8(&rt), "ns/select"),
         "selectpark" => (sync::selectpark(&rt), "ns/roundtrip"),

@@ -27,6 +27,10 @@ impl Runtime {
         Self { tokio }
     }
 
+    pub fn threads(&self) -> usize {
+        self.tokio.metrics().num_workers()
+    }
+
     /// Runs the future as a task and waits for its result.
     pub fn run<F>(&self, task: F) -> F::Output
     where

@@ -10,6 +10,8 @@
 //! - yield1000: the same with 1000 tasks
 //! - parked: 1,000,000 tasks that wait for one semaphore without permits, which is closed at the end: growth of the
 //!   resident set, bytes per task. It is the waiting of Tokio's bounded channels; a receiver cannot be shared
+//! - memory_burst: the resident set while such tasks wait, when they have ended, ten seconds later, and after glibc's
+//!   malloc_trim, MiB; one line for all
 
 use crate::measure::{MILLION, Runtime, check, elapsed_ns, median_of_three_ns, ns_per_op, resident_bytes};
 use std::future::Future;
@@ -175,4 +177,41 @@ pub fn parked(rt: &Runtime) -> f64 {
         after - before
     });
     grown as f64 / MILLION as f64
+}
+
+pub fn memory_burst(rt: &Runtime) {
+    const MIB: f64 = (1 << 20) as f64;
+    let resident_mib = || resident_bytes() as f64 / MIB;
+    let gate = Arc::new(Gate {
+        closed_at_the_end: Semaphore::new(0),
+        arrived: AtomicU64::new(0),
+        released: AtomicU64::new(0),
+    });
+    let parked = rt.run(async move {
+        for _ in 0..MILLION {
+            let gate = gate.clone();
+            tokio::spawn(async move {
+                gate.arrived.fetch_add(1, Relaxed);
+                check(gate.closed_at_the_end.acquire().await.is_err(), "memory_burst: a permit came from nowhere");
+                gate.released.fetch_add(1, Relaxed);
+            });
+        }
+        until_complete(&gate.arrived).await;
+        tokio::time::sleep(Duration::from_millis(50)).await; // as in parked
+        let parked = resident_mib();
+        gate.closed_at_the_end.close();
+        until_complete(&gate.released).await;
+        tokio::time::sleep(Duration::from_millis(50)).await; // the last ones are being freed
+        parked
+    });
+    let ended = resident_mib();
+    std::thread::sleep(Duration::from_secs(10));
+    let later = resident_mib();
+    // SAFETY: malloc_trim has no preconditions.
+    unsafe { libc::malloc_trim(0) };
+    let trimmed = resident_mib();
+    println!(
+        "memory_burst {}: parked {parked:.1}, ended {ended:.1}, 10 s later {later:.1}, malloc_trim {trimmed:.1} MiB",
+        rt.threads()
+    );
 }

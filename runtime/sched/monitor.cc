@@ -4,8 +4,19 @@
 // timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. Work
 // that sits behind an over-long resumption while all workers are busy goes to the global queue. The tick is 100 us
 // after something happened and doubles to 10 ms, or to 400 us while a worker sleeps: a strand in the run-next slot of a
-// processor that computes is found by nobody else then. When all workers sleep for long the monitor sleeps too, until
-// one wakes, or until an epoch is due by time (epoch.h).
+// processor that computes is found by nobody else then.
+//
+// When all workers have slept at each of some ticks, and nothing was run between them, the monitor sleeps too, until a
+// worker wakes, or until an epoch is due by time (epoch.h). Workers that only seem to sleep, since each tick finds them
+// between two short pieces of work, would have to wake it for each piece.
+//
+// Protocol [monitor-sleep]:
+//   Monitor: M1 asleep = 1. M2 heavy barrier. M3 if all workers are on the idle list (L1 of [wake]) and the runtime is
+//            not stopping: sleep on its futex word, without a limit; else for a tick.
+//   Whoever leaves the idle list, or takes a worker off it: M4 the worker is off the list. M5 light barrier. M6 if
+//            asleep is 1: take it away, set the word, wake the monitor.
+//   Either M6 sees M1, or M2 makes M4 visible to M3. Who takes the 1 away after the monitor has woken by itself ends its
+//   next tick at once. The end of the runtime sets the word in any case.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -54,9 +65,10 @@ void scheduler::monitor_main() noexcept {
     idle_sum = ran;
     const bool watch = opts_.detect_deadlock && all_idle && live_tasks() != 0;
     if (idle_ticks > idle_ticks_before_sleep && opts_.schedtrace.count() == 0) {
-      // seq_cst: announced before the last look, so that a waker sees it or we see its worker.
+      // seq_cst: M1.
       monitor_asleep_.store(1, std::memory_order_seq_cst);
-      std_atomics::heavy_barrier();
+      std_atomics::heavy_barrier();  // M2
+      // seq_cst: M3; pairs with the end of the runtime.
       if (idle_workers() == workers_.size() && stopping_.load(std::memory_order_seq_cst) == 0)
         wait = watch ? longest_tick_ns : longest_sleep_ns();
     }

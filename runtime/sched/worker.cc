@@ -469,6 +469,7 @@ bool scheduler::idle(worker& w) noexcept {
       // seq_cst: takes the token.
       searching_.fetch_add(1, std::memory_order_seq_cst);
       w.searching = true;
+      rouse_monitor();
       return true;
     }
   }

@@ -97,6 +97,8 @@ class epoll_port final : public io_port {
     return n;
   }
 
+  uint64_t wakes_taken() const noexcept override { return wakes_taken_; }
+
   void wait(int64_t timeout_ns) noexcept override {
     try_fresh();
     look(done_.empty() ? timeout_ns : 0);
@@ -191,6 +193,7 @@ class epoll_port final : public io_port {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       if (event.data.fd == wake_fd_) {
         sys_.drain_event_fd(wake_fd_);
+        ++wakes_taken_;
       } else {
         serve(event.data.fd, event.events);
       }
@@ -219,6 +222,7 @@ class epoll_port final : public io_port {
   int set_ = -1;
   int wake_fd_ = -1;
   std::atomic<bool> woken_{false};
+  uint64_t wakes_taken_ = 0;
   std::vector<pending> fresh_;                    // not tried yet
   std::deque<io_completion> done_;                // not taken yet
   std::vector<place> places_;                     // by descriptor

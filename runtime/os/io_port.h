@@ -48,6 +48,9 @@ class io_port {
   /// Takes completions, in order; returns how many. Never blocks.
   [[nodiscard]] virtual std::size_t take(std::span<io_completion> out) noexcept = 0;
 
+  /// How many wakes take() has taken.
+  [[nodiscard]] virtual uint64_t wakes_taken() const noexcept = 0;
+
   /// Begins what was taken, and blocks until there are completions, or wake() was called, or the time is over
   /// (negative: no limit).
   virtual void wait(int64_t timeout_ns) noexcept = 0;

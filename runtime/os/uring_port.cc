@@ -162,6 +162,7 @@ class uring_port final : public io_port {
                         took ? static_cast<int32_t>(cqe->flags >> IORING_CQE_BUFFER_SHIFT) : -1};
       } else if (cqe->user_data == tag_wake) {
         sys_.drain_event_fd(wake_fd_);
+        ++wakes_taken_;
         watch |= (cqe->flags & IORING_CQE_F_MORE) == 0;
       }
     }
@@ -181,6 +182,8 @@ class uring_port final : public io_port {
     io_uring_cqe* first = nullptr;
     static_cast<void>(io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr));
   }
+
+  uint64_t wakes_taken() const noexcept override { return wakes_taken_; }
 
   bool provide(uint16_t index, std::span<std::byte> buffer) noexcept override {
     if (buffers_ == nullptr && !open_buffers()) return false;
@@ -251,6 +254,7 @@ class uring_port final : public io_port {
   io_uring ring_{};
   std::deque<io_uring_sqe> backlog_;  // what the submission queue had no place for
   base::counter overflows_;
+  uint64_t wakes_taken_ = 0;
   bool ready_ = false;
   int wake_fd_ = -1;
   io_uring_buf_ring* buffers_ = nullptr;  // what the kernel may read into, once somebody asked for it

@@ -2,7 +2,8 @@
 //
 // Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes and for
 // timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. Work
-// that sits behind an over-long resumption while all workers are busy goes to the global queue. The tick is 100 us
+// that sits behind an over-long resumption while all workers are busy goes to the global queue, and so do the tasks
+// whose operations have ended on such a processor (relief.h). The tick is 100 us
 // after something happened and doubles to 10 ms, or to 400 us while a worker sleeps: a strand in the run-next slot of a
 // processor that computes is found by nobody else then.
 //
@@ -15,8 +16,8 @@
 //            not stopping: sleep on its futex word, without a limit; else for a tick.
 //   Whoever leaves the idle list, or takes a worker off it: M4 the worker is off the list. M5 light barrier. M6 if
 //            asleep is 1: take it away, set the word, wake the monitor.
-//   Either M6 sees M1, or M2 makes M4 visible to M3. Who takes the 1 away after the monitor has woken by itself ends its
-//   next tick at once. The end of the runtime sets the word in any case.
+//   Either M6 sees M1, or M2 makes M4 visible to M3. Who takes the 1 away after the monitor has woken by itself ends
+//   its next tick at once. The end of the runtime sets the word in any case.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -141,6 +142,7 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
           if (io != nullptr && io->is_busy()) long_resumes_before_io_.add();
         }
         last.over_long = true;
+        if (relieve(*p)) happened = true;
         if (idle_workers() == 0 && processors_.size() > 1) {
           move_to_global_queue(*p, next == last.run_next ? next : nullptr, global_);
           wake_one();  // a worker may have gone to sleep meanwhile
@@ -178,6 +180,17 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
     }
   }
   return happened;
+}
+
+// Of what its poller has completed, while its driver does not come. See [io-relief] in relief.h.
+bool scheduler::relieve(processor& p) noexcept {
+  // acquire: pairs with the release store of its maker.
+  poller* io = p.io.load(std::memory_order_acquire);
+  if (io == nullptr || processors_.size() == 1) return false;
+  uint32_t count = 0;
+  strand* first = io->relieve(count);
+  ready_all(first, count);
+  return first != nullptr;
 }
 
 bool scheduler::looks_deadlocked() noexcept {

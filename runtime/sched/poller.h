@@ -5,7 +5,8 @@
 //   Waker:   I4 word = 1. I5 if in_poller, wake the poller; else the futex.
 //   All four are seq_cst, so either I2 sees I4, or I5 sees I1. A wake of a poller that nobody sleeps in ends its next
 //   sleep at once, or a poll() before that takes it. Both are harmless: I2 looks at the word, and C3 of [io] looks for
-//   the cancellations that a stopper wakes for, after what took the wake.
+//   the cancellations that a stopper wakes for, after what took the wake. The monitor may take a wake too, between I2
+//   and the sleep, when it has relieved the driver (relief.h); so it wakes the poller again when it is done.
 #pragma once
 
 #include <atomic>
@@ -27,6 +28,10 @@ class poller {
   /// Never blocks. By the processor's driver.
   virtual strand* poll(bool enter, uint32_t& count) noexcept = 0;
 
+  /// The same for a driver that computes, by the monitor, and with system calls. Null, too, while the driver is at it,
+  /// and where only the driver's thread may enter the kernel for it.
+  virtual strand* relieve(uint32_t& count) noexcept = 0;
+
   /// Begins what was asked for, and blocks until something has completed, wake() was called, or the time is over
   /// (negative: no limit). By the driver.
   virtual void sleep(int64_t timeout_ns) noexcept = 0;
@@ -34,9 +39,9 @@ class poller {
   /// Ends a sleep. Any thread.
   virtual void wake() noexcept = 0;
 
-  /// Whether operations are under way. Any thread; exact for the driver.
+  /// Whether operations are under way. Any thread. For the driver, no less than there are.
   bool is_busy() const noexcept {
-    // relaxed: its own for the driver; a hint for others.
+    // relaxed: a hint for others, and for the driver where the monitor ends some meanwhile.
     return under_way_.load(std::memory_order_relaxed) != 0;
   }
 
@@ -51,7 +56,7 @@ class poller {
   virtual const char* description() const noexcept = 0;
 
  protected:
-  std::atomic<uint32_t> under_way_{0};  // operations; written by the driver
+  std::atomic<uint32_t> under_way_{0};  // operations
   bool is_worth_asking_ = false;
 };
 

@@ -334,6 +334,7 @@ class scheduler {
   void monitor_main() noexcept;
   bool monitor_tick(int64_t now) noexcept;
   uint64_t dispatches() const noexcept;
+  bool relieve(processor& p) noexcept;
   int64_t longest_sleep_ns() noexcept;
   bool looks_deadlocked() noexcept;
   void print_schedtrace(int64_t now) noexcept;

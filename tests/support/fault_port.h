@@ -55,6 +55,7 @@ class fault_port final : public os::io_port {
     }
     return n + (n < out.size() ? below_->take(out.subspan(n)) : 0);
   }
+  uint64_t wakes_taken() const noexcept override { return below_->wakes_taken(); }
   void wait(int64_t timeout_ns) noexcept override {
     if (done_.empty())
       below_->wait(timeout_ns);

@@ -85,6 +85,7 @@ class scripted_port final : public os::io_port {
     return n;
   }
   void wait(int64_t) noexcept override { flush(); }
+  uint64_t wakes_taken() const noexcept override { return 0; }
   void wake() noexcept override { below_.signal_event_fd(fd_); }
   int poll_fd() const noexcept override { return fd_; }
   bool does_files() const noexcept override { return true; }

@@ -228,7 +228,7 @@ void io_engine::start_readiness(io_operation& op) noexcept {
     unused_ = r->next;
   else
     r = new io_readiness;
-  *r = {&op, nullptr, false};
+  *r = {&op, nullptr, false, op.request.fd};
   op.ready = r;
   count(1);
   counters_of(io_op::poll).begun.add();
@@ -267,12 +267,12 @@ void io_engine::hand_over_cancellations_locked() noexcept {
   cancels_asked_.store(false, std::memory_order_relaxed);
   for (; cancels_ != nullptr; cancels_ = cancels_->next_cancel) {
     cancels_->cancel_queued = false;
-    port_->cancel(reinterpret_cast<uint64_t>(cancels_));
-    port_->cancel(reinterpret_cast<uint64_t>(cancels_) | tag_retry);
+    port_->cancel(reinterpret_cast<uint64_t>(cancels_), cancels_->request.fd);
+    port_->cancel(reinterpret_cast<uint64_t>(cancels_) | tag_retry, cancels_->request.fd);
   }
   for (; left_ != nullptr; left_ = left_->next) {
     left_->cancel_queued = false;
-    port_->cancel(reinterpret_cast<uint64_t>(left_) | tag_readiness);
+    port_->cancel(reinterpret_cast<uint64_t>(left_) | tag_readiness, left_->fd);
   }
   begun_again_ = true;
 }

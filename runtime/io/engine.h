@@ -50,6 +50,7 @@ struct io_readiness {
   io_operation* op;  ///< null: the arm has left
   io_readiness* next;
   bool cancel_queued;
+  int32_t fd;
 };
 
 class io_engine final : public poller {

@@ -36,8 +36,9 @@ class io_port {
   /// Takes a request. It begins at the latest at the next flush() or wait().
   virtual void start(const detail::io_request& request, uint64_t tag) noexcept = 0;
 
-  /// Asks for the request with this tag to end soon. Its completion still comes: -ECANCELED, or what it came to.
-  virtual void cancel(uint64_t tag) noexcept = 0;
+  /// Asks for the request with this tag, on this descriptor, to end soon, if it is under way. Its completion still
+  /// comes: -ECANCELED, or what it came to.
+  virtual void cancel(uint64_t tag, int fd) noexcept = 0;
 
   /// The same for all that are under way.
   virtual void cancel_all() noexcept = 0;

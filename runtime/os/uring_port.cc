@@ -119,7 +119,7 @@ class uring_port final : public io_port {
     });
   }
 
-  void cancel(uint64_t tag) noexcept override {
+  void cancel(uint64_t tag, int /*fd*/) noexcept override {
     add([&](io_uring_sqe& sqe) {
       io_uring_prep_cancel64(&sqe, tag, 0);
       sqe.user_data = tag_ignored;

@@ -28,7 +28,7 @@ class holding_port final : public os::io_port {
       : inner_(std::move(inner)), hold_(hold) {}
 
   void start(const detail::io_request& request, uint64_t tag) noexcept override { inner_->start(request, tag); }
-  void cancel(uint64_t tag) noexcept override { inner_->cancel(tag); }
+  void cancel(uint64_t tag, int fd) noexcept override { inner_->cancel(tag, fd); }
   void cancel_all() noexcept override {
     hold_ = false;
     inner_->cancel_all();

@@ -44,7 +44,7 @@ class fault_port final : public os::io_port {
     if (faults_.short_transfers && moves_bytes) passed.length = std::min(passed.length, 1u);
     below_->start(passed, tag);
   }
-  void cancel(uint64_t tag) noexcept override { below_->cancel(tag); }
+  void cancel(uint64_t tag, int fd) noexcept override { below_->cancel(tag, fd); }
   void cancel_all() noexcept override { below_->cancel_all(); }
   void flush() noexcept override { below_->flush(); }
   std::size_t take(std::span<os::io_completion> out) noexcept override {

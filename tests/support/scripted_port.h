@@ -62,7 +62,7 @@ class scripted_port final : public os::io_port {
   }
 
   void start(const detail::io_request& request, uint64_t tag) noexcept override { fresh_.push_back({request, tag}); }
-  void cancel(uint64_t tag) noexcept override {
+  void cancel(uint64_t tag, int) noexcept override {
     flush();
     for (entry& e : begun_) e.cancelled |= e.tag == tag;
   }

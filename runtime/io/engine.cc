@@ -9,6 +9,7 @@
 #include <weft/descriptor.h>
 
 #include "io/io_error.h"
+#include "os/signals.h"
 #include "sched/scheduler.h"
 
 namespace weft::detail {
@@ -70,6 +71,18 @@ io_request receive_into(const io_buffer_operation& op) noexcept {
           .length = static_cast<uint32_t>(io_buffer::capacity),
           .flags = op.request.flags,
           .address = reinterpret_cast<uint64_t>(op.buffer)};
+}
+
+// A handler notes a signal first and then makes the descriptor readable, so it may be so although the signal was taken,
+// and a signal may be noted although it is not, when it came beside another one.
+bool has_signal(const io_operation& op, os::system& sys) noexcept {
+  if (os::has_signal(op.signal_slot)) return true;
+  sys.drain_event_fd(op.request.fd);
+  return os::has_signal(op.signal_slot);  // what comes now makes it readable again
+}
+
+int32_t take_signal(const io_operation& op, os::system& sys) noexcept {
+  return has_signal(op, sys) ? os::take_signal(op.signal_slot) : -EAGAIN;
 }
 
 bool gives_descriptor(io_op op) noexcept { return op == io_op::accept || op == io_op::open; }
@@ -195,7 +208,7 @@ void io_engine::swap_buffer(io_buffer_operation& op, uint16_t index) noexcept {
 }
 
 int32_t io_engine::do_plainly(io_operation& op, os::system& sys, buffer_stock& stock) noexcept {
-  if (op.request.op != io_op::recvpool) return sys.do_now(op.request);
+  if (op.request.op != io_op::recvpool) return op.signal_slot < 0 ? sys.do_now(op.request) : take_signal(op, sys);
   auto& reading = static_cast<io_buffer_operation&>(op);
   reading.buffer = stock.take();
   if (reading.buffer == nullptr) return -ENOMEM;
@@ -364,6 +377,10 @@ strand* io_engine::complete(const os::io_completion& done) noexcept {
   if (op.request.op == io_op::recvpool) result = give_buffer_to(static_cast<io_buffer_operation&>(op), done);
   if (kind == tag_retry && result >= 0) result = -EINTR;
   if (op.request.op == io_op::connect) result = result_of_connect(result);
+  if (op.signal_slot >= 0 && result >= 0) [[unlikely]] {
+    result = take_signal(op, *proc_.sched.seams().sys);
+    if (result == -EAGAIN) result = -EINTR;  // begin it again
+  }
   if (!op.cancel_asked && is_to_begin_again(op.request.op, result)) {
     begin_again(op);
     return nullptr;
@@ -401,7 +418,9 @@ strand* io_engine::complete(io_readiness& ready, int32_t result) noexcept {
   }
   spin_guard turn(turn_for(op->request.fd));
   // Another arm may have taken what there was, and a select must not be won by nothing.
-  if (result >= 0) result = proc_.sched.seams().sys->do_now(poll_of(*op));
+  os::system& sys = *proc_.sched.seams().sys;
+  if (result >= 0 && op->signal_slot < 0) result = sys.do_now(poll_of(*op));
+  if (result >= 0 && op->signal_slot >= 0 && !has_signal(*op, sys)) result = -EAGAIN;
   if (!op->cancel_asked && (result == -EAGAIN || is_to_begin_again(io_op::poll, result))) {
     begun_again_ = true;
     begun_agains_.add();
@@ -410,7 +429,7 @@ strand* io_engine::complete(io_readiness& ready, int32_t result) noexcept {
   }
   ended(ready, result);
   if (!claim(*op)) return nullptr;
-  op->result = result < 0 ? result : do_plainly(*op, *proc_.sched.seams().sys, stock_now());
+  op->result = result < 0 ? result : do_plainly(*op, sys, stock_now());
   return strand_of(end_wait(*op, wait_result::done));
 }
 

@@ -1,7 +1,6 @@
 // A buffer that the runtime read into: there from the moment that something has come.
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
@@ -12,8 +11,7 @@
 #include "absl/status/statusor.h"
 
 #include <weft/descriptor.h>
-#include <weft/detail/io_operation.h>
-#include <weft/detail/promise.h>
+#include <weft/detail/io_awaiter.h>
 
 namespace weft {
 
@@ -60,41 +58,21 @@ namespace detail {
 
 absl::StatusOr<io_buffer> finish_buffered_receive(const descriptor& on, io_buffer_operation& op, int32_t result);
 
-/// Waits for something to read without holding a buffer; see io_awaiter.
-class [[nodiscard]] io_buffer_awaiter {
+/// Waits for something to read without holding a buffer.
+class [[nodiscard]] io_buffer_awaiter : public operation_awaiter<io_buffer_operation> {
  public:
   io_buffer_awaiter(descriptor& on, const io_request& request, std::source_location where) noexcept
-      : op_(request), on_(on), where_(where) {}
-  io_buffer_awaiter(const io_buffer_awaiter&) = delete;
-  io_buffer_awaiter& operator=(const io_buffer_awaiter&) = delete;
+      : operation_awaiter(on, where, request) {}
   ~io_buffer_awaiter() {
     if (op_.in_list) on_.remove(op_);
     if (op_.buffer != nullptr) [[unlikely]]
       io_buffer(op_.buffer, 0);
   }
 
-  static bool await_ready() noexcept { return false; }
-  transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
-    return transfer_to(park_io(op_, &on_, leaf, where_));
-  }
   absl::StatusOr<io_buffer> await_resume() {
-    int32_t result = op_.result;
-    if (on_.remove(op_) && result < 0) result = io_closed_result;
+    const int32_t result = take_result();
     return finish_buffered_receive(on_, op_, result);
   }
-
-  biased_lock* arm_lock() noexcept { return io_arm_lock(op_); }
-  bool arm_try() noexcept { return io_arm_try(op_, on_); }
-  static bool arm_poll(uintptr_t&) noexcept { return false; }
-  bool arm_enqueue() noexcept { return io_arm_enqueue(op_); }
-  void arm_leave(waiter_chain&) noexcept { io_arm_leave(op_); }
-  waiter& arm_waiter() noexcept { return op_; }
-  std::source_location arm_where() const noexcept { return where_; }
-
- private:
-  io_buffer_operation op_;
-  descriptor& on_;
-  std::source_location where_;
 };
 
 }  // namespace detail

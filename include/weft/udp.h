@@ -32,36 +32,16 @@ struct datagram_head {
   uint32_t address_bytes;
 };
 
-class [[nodiscard]] datagram_awaiter {
+class [[nodiscard]] datagram_awaiter : public operation_awaiter<io_operation> {
  public:
   datagram_awaiter(descriptor& on, io_op op, std::span<std::byte> data, const socket_address* to,
                    std::source_location where) noexcept;
-  datagram_awaiter(const datagram_awaiter&) = delete;
-  datagram_awaiter& operator=(const datagram_awaiter&) = delete;
   ~datagram_awaiter() {
     if (op_.in_list) on_.remove(op_);
   }
 
-  static bool await_ready() noexcept { return false; }
-  transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
-    return transfer_to(park_io(op_, &on_, leaf, where_));
-  }
-
-  biased_lock* arm_lock() noexcept { return io_arm_lock(op_); }
-  bool arm_try() noexcept { return io_arm_try(op_, on_); }
-  static bool arm_poll(uintptr_t&) noexcept { return false; }
-  bool arm_enqueue() noexcept { return io_arm_enqueue(op_); }
-  void arm_leave(waiter_chain&) noexcept { io_arm_leave(op_); }
-  waiter& arm_waiter() noexcept { return op_; }
-  std::source_location arm_where() const noexcept { return where_; }
-
  protected:
-  int32_t take_result() noexcept;
-
   datagram_head head_;
-  io_operation op_;
-  descriptor& on_;
-  std::source_location where_;
 };
 
 class [[nodiscard]] receive_datagram_awaiter : public datagram_awaiter {

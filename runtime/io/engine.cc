@@ -9,6 +9,7 @@
 #include <weft/descriptor.h>
 
 #include "io/io_error.h"
+#include "os/signals.h"
 #include "sched/scheduler.h"
 
 namespace weft::detail {
@@ -38,6 +39,9 @@ bool may_be_waited_for(const io_request& r) noexcept {
   return r.op != io_op::poll && r.op != io_op::fsync && r.op != io_op::open && r.op != io_op::statx &&
          r.op != io_op::shutdown;
 }
+
+// Whether the kernel has mostly done it as soon as it is asked to.
+bool is_done_at_once(io_op op) noexcept { return op == io_op::send || op == io_op::sendmsg; }
 
 // Whether what it came to says nothing, so that it is begun again.
 bool is_to_begin_again(io_op op, int32_t result) noexcept {
@@ -69,6 +73,18 @@ io_request receive_into(const io_buffer_operation& op) noexcept {
           .address = reinterpret_cast<uint64_t>(op.buffer)};
 }
 
+// A handler notes a signal first and then makes the descriptor readable, so it may be so although the signal was taken,
+// and a signal may be noted although it is not, when it came beside another one.
+bool has_signal(const io_operation& op, os::system& sys) noexcept {
+  if (os::has_signal(op.signal_slot)) return true;
+  sys.drain_event_fd(op.request.fd);
+  return os::has_signal(op.signal_slot);  // what comes now makes it readable again
+}
+
+int32_t take_signal(const io_operation& op, os::system& sys) noexcept {
+  return has_signal(op, sys) ? os::take_signal(op.signal_slot) : -EAGAIN;
+}
+
 bool gives_descriptor(io_op op) noexcept { return op == io_op::accept || op == io_op::open; }
 
 // S4 of [stop] for a strand that waits for an operation.
@@ -84,8 +100,9 @@ void leave_io(strand*, waiter& w, biased_lock& lock) noexcept {
 absl::StatusOr<std::unique_ptr<os::io_port>> open_port(scheduler& sched, std::string& description) noexcept {
   std::string refusals;
   if (sched.opts().io != io_backend::epoll) {
-    // A host may drive its runtime from one thread after another, which a deferred ring does not allow.
-    const int first = sched.how() == drive::threads ? 0 : 1;
+    // A deferred ring serves one thread. A host may drive its runtime from one after another, and of several workers
+    // one that computes may have to be relieved.
+    const int first = sched.how() == drive::threads && sched.processors().size() == 1 ? 0 : 1;
     for (int i = first; i < os::uring_modes; ++i) {
       const auto mode = static_cast<os::uring_mode>(i);
       absl::StatusOr<std::unique_ptr<os::io_port>> port = sched.seams().sys->open_uring(mode, ring_entries);
@@ -144,6 +161,7 @@ void io_engine::start(io_operation& op) noexcept {
   op.under_way = true;
   count(1);
   counters_of(op.request.op).begun.add();
+  if (is_done_at_once(op.request.op)) is_worth_asking_ = true;
   begin(op);
 }
 
@@ -170,10 +188,10 @@ void io_engine::poll_for(io_operation& op, uint64_t tag) noexcept { port_->start
 bool io_engine::provide_buffers() noexcept {
   const std::size_t wanted = std::clamp<std::size_t>(2 * provided_.size(), fewest_buffers, os::io_port::most_buffers);
   while (port_takes_buffers_ && provided_.size() < wanted) {
-    std::byte* buffer = stock_.take();
+    std::byte* buffer = stock_now().take();
     const auto index = static_cast<uint16_t>(provided_.size());
     if (buffer == nullptr || !port_->provide(index, {buffer, io_buffer::capacity})) {
-      if (buffer != nullptr) stock_.give(buffer);
+      if (buffer != nullptr) stock_now().give(buffer);
       port_takes_buffers_ = false;
     } else {
       provided_.push_back(buffer);
@@ -184,13 +202,13 @@ bool io_engine::provide_buffers() noexcept {
 
 // The operation gets the buffer that the port took for it, and the port another one.
 void io_engine::swap_buffer(io_buffer_operation& op, uint16_t index) noexcept {
-  op.buffer = std::exchange(provided_[index], stock_.take());
+  op.buffer = std::exchange(provided_[index], stock_now().take());
   // Without memory the port has one buffer less from now on.
   if (provided_[index] != nullptr) port_->provide(index, {provided_[index], io_buffer::capacity});
 }
 
 int32_t io_engine::do_plainly(io_operation& op, os::system& sys, buffer_stock& stock) noexcept {
-  if (op.request.op != io_op::recvpool) return sys.do_now(op.request);
+  if (op.request.op != io_op::recvpool) return op.signal_slot < 0 ? sys.do_now(op.request) : take_signal(op, sys);
   auto& reading = static_cast<io_buffer_operation&>(op);
   reading.buffer = stock.take();
   if (reading.buffer == nullptr) return -ENOMEM;
@@ -223,7 +241,7 @@ void io_engine::start_readiness(io_operation& op) noexcept {
     unused_ = r->next;
   else
     r = new io_readiness;
-  *r = {&op, nullptr, false};
+  *r = {&op, nullptr, false, op.request.fd};
   op.ready = r;
   count(1);
   counters_of(io_op::poll).begun.add();
@@ -254,16 +272,20 @@ void io_engine::hand_over_cancellations() noexcept {
   // acquire: pairs with the release stores above.
   if (!cancels_asked_.load(std::memory_order_acquire)) return;
   biased_guard guard(lock_);
+  hand_over_cancellations_locked();
+}
+
+void io_engine::hand_over_cancellations_locked() noexcept {
   // relaxed: under the lock.
   cancels_asked_.store(false, std::memory_order_relaxed);
   for (; cancels_ != nullptr; cancels_ = cancels_->next_cancel) {
     cancels_->cancel_queued = false;
-    port_->cancel(reinterpret_cast<uint64_t>(cancels_));
-    port_->cancel(reinterpret_cast<uint64_t>(cancels_) | tag_retry);
+    port_->cancel(reinterpret_cast<uint64_t>(cancels_), cancels_->request.fd);
+    port_->cancel(reinterpret_cast<uint64_t>(cancels_) | tag_retry, cancels_->request.fd);
   }
   for (; left_ != nullptr; left_ = left_->next) {
     left_->cancel_queued = false;
-    port_->cancel(reinterpret_cast<uint64_t>(left_) | tag_readiness);
+    port_->cancel(reinterpret_cast<uint64_t>(left_) | tag_readiness, left_->fd);
   }
   begun_again_ = true;
 }
@@ -272,33 +294,77 @@ strand* io_engine::poll(bool enter, uint32_t& woken) noexcept {
   woken = 0;
   // Wakes that nobody waited for are taken too where a host would find the port's descriptor readable for ever.
   if (!is_busy() && !hosted_) return nullptr;
+  if (enter) is_worth_asking_ = false;
+  relief_.enter();
   hand_over_cancellations();  // C1
   strand* first = nullptr;
   strand** link = &first;
-  std::array<os::io_completion, batch> done;
   std::size_t taken = 0;
   do {
     begun_again_ = false;
     if (enter) port_->flush();  // C2
-    for (std::size_t n = batch; n == batch && taken < most_at_a_time; taken += n) {
-      n = port_->take(done);
-      if (n == 0) break;
-      reaps_.add();
-      completions_.add(n);
-      biased_guard guard(lock_);
-      for (std::size_t i = 0; i < n; ++i) {
-        strand* s = complete(done[i]);
-        if (s == nullptr) continue;
-        s->next = nullptr;
-        *link = s;
-        link = &s->next;
-        ++woken;
-      }
-    }
+    for (std::size_t n = batch; n == batch && taken < most_at_a_time; taken += n) n = take_some(link, woken);
     hand_over_cancellations();  // C3
     // A worker comes here again before it sleeps, or flushes as it goes to sleep; a host does neither.
   } while (begun_again_ && hosted_ && taken < most_at_a_time);
-  if (begun_again_) proc_.sched.rearm_wake_fd();
+  const bool again = begun_again_;
+  relief_.leave();
+  if (again) proc_.sched.rearm_wake_fd();
+  return first;
+}
+
+// C2, but for the flush.
+WEFT_INLINE std::size_t io_engine::take_some(strand**& link, uint32_t& woken) noexcept {
+  std::array<os::io_completion, batch> done;
+  const std::size_t n = port_->take(done);
+  if (n == 0) return 0;
+  reaps_.add();
+  completions_.add(n);
+  biased_guard guard(lock_);
+  complete_all({done.data(), n}, link, woken);
+  return n;
+}
+
+// Lock held.
+void io_engine::complete_all(std::span<const os::io_completion> done, strand**& link, uint32_t& woken) noexcept {
+  for (const os::io_completion& one : done) {
+    strand* s = complete(one);
+    if (s == nullptr) continue;
+    s->next = nullptr;
+    *link = s;
+    link = &s->next;
+    ++woken;
+  }
+}
+
+strand* io_engine::relieve(uint32_t& woken) noexcept {
+  woken = 0;
+  if (!is_busy() || !relief_.try_relieve()) return nullptr;
+  strand* first = nullptr;
+  strand** link = &first;
+  {
+    biased_guard guard(lock_);
+    relieving_ = true;
+    const uint64_t wakes = port_->wakes_taken();
+    hand_over_cancellations_locked();  // C1
+    port_->flush();                    // C2
+    std::array<os::io_completion, batch> done;
+    std::size_t taken = 0;
+    for (std::size_t n = batch; n == batch && taken < most_at_a_time; taken += n) {
+      n = port_->take(done);
+      complete_all({done.data(), n}, link, woken);
+    }
+    if (taken != 0) {
+      reaps_.add();
+      completions_.add(taken);
+    }
+    hand_over_cancellations_locked();  // C3
+    port_->flush();
+    relieving_ = false;
+    // It may have been for a sleep of the driver: see [io-sleep].
+    if (port_->wakes_taken() != wakes) port_->wake();
+  }
+  relief_.end_relief();
   return first;
 }
 
@@ -311,6 +377,10 @@ strand* io_engine::complete(const os::io_completion& done) noexcept {
   if (op.request.op == io_op::recvpool) result = give_buffer_to(static_cast<io_buffer_operation&>(op), done);
   if (kind == tag_retry && result >= 0) result = -EINTR;
   if (op.request.op == io_op::connect) result = result_of_connect(result);
+  if (op.signal_slot >= 0 && result >= 0) [[unlikely]] {
+    result = take_signal(op, *proc_.sched.seams().sys);
+    if (result == -EAGAIN) result = -EINTR;  // begin it again
+  }
   if (!op.cancel_asked && is_to_begin_again(op.request.op, result)) {
     begin_again(op);
     return nullptr;
@@ -336,7 +406,7 @@ int32_t io_engine::give_buffer_to(io_buffer_operation& op, const os::io_completi
   const bool ready = (done.tag & tag_kinds) == tag_retry && done.result >= 0;
   if ((!ready && done.result != -ENOBUFS) || op.buffer != nullptr) return done.result;
   if (done.result == -ENOBUFS) provide_buffers();
-  op.buffer = stock_.take();
+  op.buffer = stock_now().take();
   return op.buffer != nullptr ? -EINTR : -ENOMEM;
 }
 
@@ -348,7 +418,9 @@ strand* io_engine::complete(io_readiness& ready, int32_t result) noexcept {
   }
   spin_guard turn(turn_for(op->request.fd));
   // Another arm may have taken what there was, and a select must not be won by nothing.
-  if (result >= 0) result = proc_.sched.seams().sys->do_now(poll_of(*op));
+  os::system& sys = *proc_.sched.seams().sys;
+  if (result >= 0 && op->signal_slot < 0) result = sys.do_now(poll_of(*op));
+  if (result >= 0 && op->signal_slot >= 0 && !has_signal(*op, sys)) result = -EAGAIN;
   if (!op->cancel_asked && (result == -EAGAIN || is_to_begin_again(io_op::poll, result))) {
     begun_again_ = true;
     begun_agains_.add();
@@ -357,7 +429,7 @@ strand* io_engine::complete(io_readiness& ready, int32_t result) noexcept {
   }
   ended(ready, result);
   if (!claim(*op)) return nullptr;
-  op->result = result < 0 ? result : do_now(*op);
+  op->result = result < 0 ? result : do_plainly(*op, sys, stock_now());
   return strand_of(end_wait(*op, wait_result::done));
 }
 
@@ -410,6 +482,7 @@ void io_engine::close() noexcept {
   // The strands stay where they are: they are destroyed next, and what their operations gave with them.
   std::array<os::io_completion, batch> done;
   bool cancelled = false;
+  relief_.enter();
   while (is_busy()) {
     hand_over_cancellations();
     if (!cancelled) {
@@ -424,6 +497,7 @@ void io_engine::close() noexcept {
     }
     if (n == 0 && is_busy()) port_->wait(100'000'000);
   }
+  relief_.leave();
 }
 
 // At the end: nobody will go on. Lock held.

@@ -13,12 +13,19 @@
 //   its cancellation may be behind it already. One that ends as cancelled although nobody asked is begun again too: the
 //   thread that had begun it has ended, which only a host's can.
 // The operation, which lies on the waiting strand's stack, is touched by nobody after C2.
+//
+// While the driver computes and does not come, the monitor does C1 to C3 in its place, by [io-relief] (sched/relief.h),
+// and holds the engine's lock all the time, since the driver may begin operations meanwhile (I3). So everything here
+// and in the port is touched under the lock, or within relief::enter() and leave(), or by the driver alone, and the
+// monitor has both. A deferred ring serves one thread only, so where there are processors to take what has waited,
+// rings are not of that kind.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +39,7 @@
 #include "os/io_port.h"
 #include "sched/poller.h"
 #include "sched/processor.h"
+#include "sched/relief.h"
 #include "sched/scheduler.h"
 
 namespace weft::detail {
@@ -42,6 +50,7 @@ struct io_readiness {
   io_operation* op;  ///< null: the arm has left
   io_readiness* next;
   bool cancel_queued;
+  int32_t fd;
 };
 
 class io_engine final : public poller {
@@ -54,18 +63,18 @@ class io_engine final : public poller {
   ~io_engine() override;
 
   strand* poll(bool enter, uint32_t& count) noexcept override;
+  strand* relieve(uint32_t& count) noexcept override;
   void sleep(int64_t timeout_ns) noexcept override {
+    is_worth_asking_ = false;
+    relief_.enter();
     sleeps_.add();
     port_->wait(timeout_ns);
+    relief_.leave();
   }
   void wake() noexcept override {
     // relaxed: a figure.
     wakes_.fetch_add(1, std::memory_order_relaxed);
     port_->wake();
-  }
-  bool is_busy() const noexcept override {
-    // relaxed: its own for the driver; a hint for others.
-    return under_way_.load(std::memory_order_relaxed) != 0;
   }
   void close() noexcept override;
   const char* description() const noexcept override { return description_.c_str(); }
@@ -114,6 +123,10 @@ class io_engine final : public poller {
   void swap_buffer(io_buffer_operation& op, uint16_t index) noexcept;
   int32_t give_buffer_to(io_buffer_operation& op, const os::io_completion& done) noexcept;
   void hand_over_cancellations() noexcept;
+  void hand_over_cancellations_locked() noexcept;
+  std::size_t take_some(strand**& link, uint32_t& woken) noexcept;
+  void complete_all(std::span<const os::io_completion> done, strand**& link, uint32_t& woken) noexcept;
+  buffer_stock& stock_now() noexcept { return relieving_ ? relief_stock_ : stock_; }
   strand* complete(const os::io_completion& done) noexcept;
   strand* complete(io_readiness& ready, int32_t result) noexcept;
   void begin_again(io_operation& op) noexcept;
@@ -122,7 +135,7 @@ class io_engine final : public poller {
   void ended(io_readiness& ready, int32_t result) noexcept;
   void end_for_good(const os::io_completion& done) noexcept;
   void count(int change) noexcept {
-    // relaxed: the driver alone writes it.
+    // relaxed: written under the lock.
     under_way_.store(under_way_.load(std::memory_order_relaxed) + static_cast<uint32_t>(change),
                      std::memory_order_relaxed);
   }
@@ -132,11 +145,13 @@ class io_engine final : public poller {
   bool begun_again_ = false;  // or asked to end, since the last flush; by the driver
   const std::unique_ptr<os::io_port> port_;
   const std::string description_;
-  buffer_stock stock_;
-  std::vector<std::byte*> provided_;  // what the port may read into, by its number there
-  bool port_takes_buffers_ = true;    // or takes more of them, as far as we know
+  relief<> relief_;
+  buffer_stock stock_, relief_stock_;  // the driver's, and the monitor's while it is in its place
+  std::vector<std::byte*> provided_;   // what the port may read into, by its number there
+  bool port_takes_buffers_ = true;     // or takes more of them, as far as we know
   biased_lock lock_;
   // Guarded by lock_.
+  bool relieving_ = false;  // by the monitor
   io_operation* cancels_ = nullptr;
   io_readiness* left_ = nullptr;    // polls to be cancelled
   io_readiness* unused_ = nullptr;  // for the next ones
@@ -149,7 +164,6 @@ class io_engine final : public poller {
   base::counter reaps_, completions_, begun_agains_, sleeps_;
   std::atomic<uint64_t> wakes_{0};
   std::atomic<bool> cancels_asked_{false};
-  std::atomic<uint32_t> under_way_{0};
 };
 
 /// An operation on a file or a path that may need no waiting: true if it has its result. What it copies is taken from

@@ -1,7 +1,6 @@
 // See weft/signal_set.h.
 #include <weft/signal_set.h>
 
-#include <array>
 #include <string>
 #include <utility>
 
@@ -41,13 +40,29 @@ absl::StatusOr<signal_set> signal_set::create(std::initializer_list<int> signals
   return signal_set(std::move(s));
 }
 
-task<absl::StatusOr<int>> signal_set::next() {
-  for (;;) {
-    if (const int signal = os::take_signal(state_->slot); signal != 0) co_return signal;
-    alignas(8) std::array<std::byte, 8> count;
-    absl::StatusOr<std::size_t> n = co_await state_->wakes.read_some(count);
-    if (!n.ok()) co_return n.status();
-  }
+detail::signal_awaiter signal_set::next(std::source_location where) noexcept {
+  return detail::signal_awaiter(state_->wakes, state_->slot, where);
 }
+
+namespace detail {
+
+signal_awaiter::signal_awaiter(descriptor& on, int slot, std::source_location where) noexcept
+    : operation_awaiter(on, where, io_request{.op = io_op::poll, .fd = on.fd(), .flags = io_readable}, false, slot) {}
+
+bool signal_awaiter::await_ready() noexcept {
+  // One that is noted may have made the descriptor readable before another one was taken, so it is looked for first.
+  const int signal = os::take_signal(op_.signal_slot);
+  if (signal == 0) return false;
+  op_.result = signal;
+  return true;
+}
+
+absl::StatusOr<int> signal_awaiter::await_resume() {
+  const int32_t result = take_result();
+  if (result < 0) return io_error("wait for a signal", "a signal_set", result);
+  return result;
+}
+
+}  // namespace detail
 
 }  // namespace weft

@@ -14,12 +14,9 @@ namespace detail {
 
 datagram_awaiter::datagram_awaiter(descriptor& on, io_op op, std::span<std::byte> data, const socket_address* to,
                                    std::source_location where) noexcept
-    : op_({.op = op,
-           .fd = on.fd(),
-           .flags = op == io_op::sendmsg ? os::send_flags : 0,
-           .address = reinterpret_cast<uint64_t>(head_.header.data())}),
-      on_(on),
-      where_(where) {
+    : operation_awaiter(on, where,
+                        io_request{.op = op, .fd = on.fd(), .flags = op == io_op::sendmsg ? os::send_flags : 0}) {
+  op_.request.address = reinterpret_cast<uint64_t>(head_.header.data());
   std::span<std::byte> address;
   if (op == io_op::recvmsg) {
     address = head_.address;
@@ -28,11 +25,6 @@ datagram_awaiter::datagram_awaiter(descriptor& on, io_op op, std::span<std::byte
     address = std::span(head_.address).first(to->bytes().size());
   }
   os::write_message(head_.header, head_.vector, data, address);
-}
-
-int32_t datagram_awaiter::take_result() noexcept {
-  const int32_t result = op_.result;
-  return on_.remove(op_) && result < 0 ? -EBADF : result;
 }
 
 absl::StatusOr<datagram> receive_datagram_awaiter::await_resume() {

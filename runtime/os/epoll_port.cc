@@ -5,6 +5,9 @@
 // place in the table outlives it: the kernel forgets a closed descriptor by itself, and the next one with the same
 // number is added anew when arming it fails.
 //
+// An idle connection is a request that waits for long, so what that takes is kept small: 56 bytes for the request, from
+// a stock that grows by blocks and is used again, and 24 for the place of its descriptor.
+//
 // Regular files are always ready, so requests for them block the caller; does_files() says so.
 #include <errno.h>
 #include <poll.h>
@@ -16,7 +19,7 @@
 #include <array>
 #include <atomic>
 #include <deque>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/counter.h"
@@ -70,20 +73,23 @@ class epoll_port final : public io_port {
 
   void start(const io_request& request, uint64_t tag) noexcept override { fresh_.push_back({request, tag}); }
 
-  void cancel(uint64_t tag) noexcept override {
+  void cancel(uint64_t tag, int fd) noexcept override {
     try_fresh();
-    const auto at = where_.find(tag);
-    if (at == where_.end()) return;
-    std::deque<pending>& list = places_[static_cast<std::size_t>(at->second.fd)].lists[at->second.side];
-    std::erase_if(list, [tag](const pending& p) { return p.tag == tag; });
-    finish(tag, -ECANCELED);
+    const auto index = static_cast<std::size_t>(fd);
+    if (fd < 0 || index >= places_.size()) return;
+    for (pending*& last : places_[index].last) {
+      if (last == nullptr) continue;
+      pending* before = last;
+      do {
+        if (before->next->tag == tag) return finish(last, before, -ECANCELED);
+        before = before->next;
+      } while (before != last);
+    }
   }
 
   void cancel_all() noexcept override {
     try_fresh();
-    std::vector<uint64_t> tags;
-    for (const auto& [tag, at] : where_) tags.push_back(tag);
-    for (const uint64_t tag : tags) cancel(tag);
+    for (place& at : places_) fail(at, -ECANCELED);
   }
 
   void flush() noexcept override {
@@ -97,6 +103,8 @@ class epoll_port final : public io_port {
     done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(n));
     return n;
   }
+
+  uint64_t wakes_taken() const noexcept override { return wakes_taken_; }
 
   void wait(int64_t timeout_ns) noexcept override {
     try_fresh();
@@ -114,44 +122,60 @@ class epoll_port final : public io_port {
   uint64_t enters() const noexcept override { return enters_.value(); }
 
  private:
-  struct pending {
+  struct fresh {
     io_request request;
     uint64_t tag;
   };
+  // One that waits.
+  struct pending {
+    io_request request;
+    uint64_t tag;
+    pending* next;
+  };
   struct place {
-    std::array<std::deque<pending>, 2> lists;
+    // The ends of the lists, whose last elements lead to their first ones.
+    std::array<pending*, 2> last{};
     bool known = false;  // to the kernel, as far as we know
   };
-  struct position {
-    int fd;
-    direction side;
-  };
 
-  void finish(uint64_t tag, int32_t result) noexcept {
-    where_.erase(tag);
-    done_.push_back({tag, result});
+  // What comes behind `before` in a list has ended.
+  void finish(pending*& last, pending* before, int32_t result) noexcept {
+    pending* p = before->next;
+    before->next = p->next;
+    if (p == last) last = p == before ? nullptr : before;
+    done_.push_back({p->tag, result, -1});
+    p->next = unused_;
+    unused_ = p;
+    --waiting_;
   }
 
   void try_fresh() noexcept {
     for (std::size_t i = 0; i < fresh_.size(); ++i) {
-      const pending p = fresh_[i];
+      const fresh p = fresh_[i];
       const int32_t result = sys_.do_now(p.request);
       if (result != -EAGAIN || p.request.fd < 0 ||
           (p.request.op == io_op::connect && p.request.flags == detail::io_connect_at_once))
-        done_.push_back({p.tag, result});
+        done_.push_back({p.tag, result, -1});
       else
         stand(p);
     }
     fresh_.clear();
   }
 
-  void stand(const pending& p) noexcept {
-    const auto index = static_cast<std::size_t>(p.request.fd);
+  void stand(const fresh& f) noexcept {
+    const auto index = static_cast<std::size_t>(f.request.fd);
     if (index >= places_.size()) places_.resize(index + 1);
-    const direction side = direction_of(p.request);
-    places_[index].lists[side].push_back(p);
-    where_[p.tag] = {p.request.fd, side};
-    arm(p.request.fd);
+    pending* p = unused_;
+    if (p != nullptr)
+      unused_ = p->next;
+    else
+      p = &all_.emplace_back();
+    *p = {f.request, f.tag, p};
+    pending*& last = places_[index].last[direction_of(f.request)];
+    if (last != nullptr) p->next = std::exchange(last->next, p);
+    last = p;
+    ++waiting_;
+    arm(f.request.fd);
   }
 
   // Asks to be told once when one of the lists may go on.
@@ -160,8 +184,8 @@ class epoll_port final : public io_port {
     epoll_event event{};
     event.events = EPOLLONESHOT;
     // For a writer a peer that has closed its end is no news, and would be told again and again.
-    if (!at.lists[in].empty()) event.events |= EPOLLIN | EPOLLRDHUP;
-    if (!at.lists[out].empty()) event.events |= EPOLLOUT;
+    if (at.last[in] != nullptr) event.events |= EPOLLIN | EPOLLRDHUP;
+    if (at.last[out] != nullptr) event.events |= EPOLLOUT;
     event.data.fd = fd;
     enters_.add();
     int refused = ::epoll_ctl(set_, at.known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0 ? errno : 0;
@@ -172,15 +196,13 @@ class epoll_port final : public io_port {
   }
 
   void fail(place& at, int32_t result) noexcept {
-    for (std::deque<pending>& list : at.lists) {
-      for (const pending& p : list) finish(p.tag, result);
-      list.clear();
-    }
+    for (pending*& last : at.last)
+      while (last != nullptr) finish(last, last, result);
   }
 
   void look(int64_t timeout_ns) noexcept {
     // relaxed: a late look is made up for by the next one.
-    if (timeout_ns == 0 && where_.empty() && !woken_.exchange(false, std::memory_order_relaxed)) return;
+    if (timeout_ns == 0 && waiting_ == 0 && !woken_.exchange(false, std::memory_order_relaxed)) return;
     enters_.add();
     std::array<epoll_event, 128> events;
     const timespec limit{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
@@ -195,6 +217,7 @@ class epoll_port final : public io_port {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       if (event.data.fd == wake_fd_) {
         sys_.drain_event_fd(wake_fd_);
+        ++wakes_taken_;
       } else {
         serve(event.data.fd, event.events);
       }
@@ -204,18 +227,16 @@ class epoll_port final : public io_port {
   void serve(int fd, uint32_t events) noexcept {
     place& at = places_[static_cast<std::size_t>(fd)];
     const bool both = (events & (EPOLLERR | EPOLLHUP)) != 0;
-    if (both || (events & (EPOLLIN | EPOLLRDHUP)) != 0) retry(at.lists[in]);
-    if (both || (events & EPOLLOUT) != 0) retry(at.lists[out]);
-    if (!at.lists[in].empty() || !at.lists[out].empty()) arm(fd);
+    if (both || (events & (EPOLLIN | EPOLLRDHUP)) != 0) retry(at.last[in]);
+    if (both || (events & EPOLLOUT) != 0) retry(at.last[out]);
+    if (at.last[in] != nullptr || at.last[out] != nullptr) arm(fd);
   }
 
-  void retry(std::deque<pending>& list) noexcept {
-    while (!list.empty()) {
-      const int32_t result = sys_.do_now(list.front().request);
+  void retry(pending*& last) noexcept {
+    while (last != nullptr) {
+      const int32_t result = sys_.do_now(last->next->request);
       if (result == -EAGAIN) return;
-      const uint64_t tag = list.front().tag;
-      list.pop_front();
-      finish(tag, result);
+      finish(last, last, result);
     }
   }
 
@@ -224,10 +245,13 @@ class epoll_port final : public io_port {
   int wake_fd_ = -1;
   base::statistic enters_;
   std::atomic<bool> woken_{false};
-  std::vector<pending> fresh_;                    // not tried yet
-  std::deque<io_completion> done_;                // not taken yet
-  std::vector<place> places_;                     // by descriptor
-  std::unordered_map<uint64_t, position> where_;  // of those that wait, by tag
+  uint64_t wakes_taken_ = 0;
+  std::vector<fresh> fresh_;        // not tried yet
+  std::deque<io_completion> done_;  // not taken yet
+  std::deque<place> places_;        // by descriptor; one that grows does not move
+  std::deque<pending> all_;         // those that wait, and those that are unused
+  pending* unused_ = nullptr;
+  std::size_t waiting_ = 0;
 };
 
 }  // namespace

@@ -17,10 +17,11 @@
 
 namespace weft::os {
 
+// Without initializers, so that an array of them costs nothing before it is filled.
 struct io_completion {
   uint64_t tag;
-  int32_t result;       ///< what the system call would have returned, or -errno
-  int32_t buffer = -1;  ///< io_op::recvpool: which one was taken; -1: none
+  int32_t result;  ///< what the system call would have returned, or -errno
+  int32_t buffer;  ///< io_op::recvpool: which one was taken; -1: none
 };
 
 class io_port {
@@ -35,8 +36,9 @@ class io_port {
   /// Takes a request. It begins at the latest at the next flush() or wait().
   virtual void start(const detail::io_request& request, uint64_t tag) noexcept = 0;
 
-  /// Asks for the request with this tag to end soon. Its completion still comes: -ECANCELED, or what it came to.
-  virtual void cancel(uint64_t tag) noexcept = 0;
+  /// Asks for the request with this tag, on this descriptor, to end soon, if it is under way. Its completion still
+  /// comes: -ECANCELED, or what it came to.
+  virtual void cancel(uint64_t tag, int fd) noexcept = 0;
 
   /// The same for all that are under way.
   virtual void cancel_all() noexcept = 0;
@@ -46,6 +48,9 @@ class io_port {
 
   /// Takes completions, in order; returns how many. Never blocks.
   [[nodiscard]] virtual std::size_t take(std::span<io_completion> out) noexcept = 0;
+
+  /// How many wakes take() has taken.
+  [[nodiscard]] virtual uint64_t wakes_taken() const noexcept = 0;
 
   /// Begins what was taken, and blocks until there are completions, or wake() was called, or the time is over
   /// (negative: no limit).

@@ -94,6 +94,11 @@ int take_signal(int number) noexcept {
   return 0;
 }
 
+bool has_signal(int number) noexcept {
+  // acquire: as in take_signal().
+  return slots[static_cast<std::size_t>(number)].pending.load(std::memory_order_acquire) != 0;
+}
+
 void release_signals(int number) noexcept {
   const std::lock_guard guard(mutex);
   slot& s = slots[static_cast<std::size_t>(number)];

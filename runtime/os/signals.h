@@ -24,6 +24,9 @@ int catch_signals(uint64_t mask, int fd) noexcept;
 /// Takes one that is noted; 0: none.
 int take_signal(int slot) noexcept;
 
+/// Whether one is noted.
+bool has_signal(int slot) noexcept;
+
 /// Ends it. Signals that nobody catches any more do again what they did before.
 void release_signals(int slot) noexcept;
 

@@ -119,7 +119,7 @@ class uring_port final : public io_port {
     });
   }
 
-  void cancel(uint64_t tag) noexcept override {
+  void cancel(uint64_t tag, int /*fd*/) noexcept override {
     add([&](io_uring_sqe& sqe) {
       io_uring_prep_cancel64(&sqe, tag, 0);
       sqe.user_data = tag_ignored;
@@ -165,6 +165,7 @@ class uring_port final : public io_port {
                         took ? static_cast<int32_t>(cqe->flags >> IORING_CQE_BUFFER_SHIFT) : -1};
       } else if (cqe->user_data == tag_wake) {
         sys_.drain_event_fd(wake_fd_);
+        ++wakes_taken_;
         watch |= (cqe->flags & IORING_CQE_F_MORE) == 0;
       }
     }
@@ -185,6 +186,8 @@ class uring_port final : public io_port {
     io_uring_cqe* first = nullptr;
     static_cast<void>(io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr));
   }
+
+  uint64_t wakes_taken() const noexcept override { return wakes_taken_; }
 
   bool provide(uint16_t index, std::span<std::byte> buffer) noexcept override {
     if (buffers_ == nullptr && !open_buffers()) return false;
@@ -262,6 +265,7 @@ class uring_port final : public io_port {
   std::deque<io_uring_sqe> backlog_;  // what the submission queue had no place for
   base::counter overflows_;
   base::statistic enters_;
+  uint64_t wakes_taken_ = 0;
   bool ready_ = false;
   int wake_fd_ = -1;
   io_uring_buf_ring* buffers_ = nullptr;  // what the kernel may read into, once somebody asked for it

@@ -2,10 +2,22 @@
 //
 // Each tick it moves on the coarse clock, wakes a worker for work that sits behind a processor which computes and for
 // timers that nobody fired, counts over-long resumptions, prints the schedtrace line, and checks for deadlock. Work
-// that sits behind an over-long resumption while all workers are busy goes to the global queue. The tick is 100 us
+// that sits behind an over-long resumption while all workers are busy goes to the global queue, and so do the tasks
+// whose operations have ended on such a processor (relief.h). The tick is 100 us
 // after something happened and doubles to 10 ms, or to 400 us while a worker sleeps: a strand in the run-next slot of a
-// processor that computes is found by nobody else then. When all workers sleep for long the monitor sleeps too, until
-// one wakes, or until an epoch is due by time (epoch.h).
+// processor that computes is found by nobody else then.
+//
+// When all workers have slept at each of some ticks, and nothing was run between them, the monitor sleeps too, until a
+// worker wakes, or until an epoch is due by time (epoch.h). Workers that only seem to sleep, since each tick finds them
+// between two short pieces of work, would have to wake it for each piece.
+//
+// Protocol [monitor-sleep]:
+//   Monitor: M1 asleep = 1. M2 heavy barrier. M3 if all workers are on the idle list (L1 of [wake]) and the runtime is
+//            not stopping: sleep on its futex word, without a limit; else for a tick.
+//   Whoever leaves the idle list, or takes a worker off it: M4 the worker is off the list. M5 light barrier. M6 if
+//            asleep is 1: take it away, set the word, wake the monitor.
+//   Either M6 sees M1, or M2 makes M4 visible to M3. Who takes the 1 away after the monitor has woken by itself ends
+//   its next tick at once. The end of the runtime sets the word in any case.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -39,6 +51,7 @@ void scheduler::monitor_main() noexcept {
   int64_t tick = longest_tick_ns;
   int64_t last_trace = now_ns();
   int idle_ticks = 0;
+  uint64_t idle_sum = 0;
   int quiet_ticks = 0;
   uint64_t quiet_sum = 0;
   monitor_seen_.resize(processors_.size());
@@ -47,12 +60,16 @@ void scheduler::monitor_main() noexcept {
     int64_t wait = tick;
     if (opts_.schedtrace.count() > 0) wait = std::min<int64_t>(wait, opts_.schedtrace.count() * 1'000'000);
     const bool all_idle = idle_workers() == workers_.size();
-    idle_ticks = all_idle ? idle_ticks + 1 : 0;
+    // Workers that sleep now, and have run something since the last tick, will be back before long.
+    const uint64_t ran = dispatches();
+    idle_ticks = all_idle && ran == idle_sum ? idle_ticks + 1 : 0;
+    idle_sum = ran;
     const bool watch = opts_.detect_deadlock && all_idle && live_tasks() != 0;
     if (idle_ticks > idle_ticks_before_sleep && opts_.schedtrace.count() == 0) {
-      // seq_cst: announced before the last look, so that a waker sees it or we see its worker.
+      // seq_cst: M1.
       monitor_asleep_.store(1, std::memory_order_seq_cst);
-      std_atomics::heavy_barrier();
+      std_atomics::heavy_barrier();  // M2
+      // seq_cst: M3; pairs with the end of the runtime.
       if (idle_workers() == workers_.size() && stopping_.load(std::memory_order_seq_cst) == 0)
         wait = watch ? longest_tick_ns : longest_sleep_ns();
     }
@@ -78,8 +95,7 @@ void scheduler::monitor_main() noexcept {
     }
     if (opts_.detect_deadlock) {
       // Twice in a row, with nothing dispatched in between.
-      uint64_t sum = 0;
-      for (const auto& p : processors_) sum += p->counters.dispatches.value();
+      const uint64_t sum = dispatches();
       quiet_ticks = looks_deadlocked() ? (sum == quiet_sum ? quiet_ticks + 1 : 1) : 0;
       quiet_sum = sum;
       if (quiet_ticks >= 2) {
@@ -88,6 +104,12 @@ void scheduler::monitor_main() noexcept {
       }
     }
   }
+}
+
+uint64_t scheduler::dispatches() const noexcept {
+  uint64_t sum = 0;
+  for (const auto& p : processors_) sum += p->counters.dispatches.value();
+  return sum;
 }
 
 // While nothing happens the monitor wakes for an epoch that is due by time, if there is one. A manual clock wakes it.
@@ -120,6 +142,7 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
           if (io != nullptr && io->is_busy()) long_resumes_before_io_.add();
         }
         last.over_long = true;
+        if (relieve(*p)) happened = true;
         if (idle_workers() == 0 && processors_.size() > 1 && opts_.scheduling.stealing) {
           move_to_global_queue(*p, next == last.run_next ? next : nullptr, global_);
           wake_one();  // a worker may have gone to sleep meanwhile
@@ -157,6 +180,17 @@ bool scheduler::monitor_tick(int64_t now) noexcept {
     }
   }
   return happened;
+}
+
+// Of what its poller has completed, while its driver does not come. See [io-relief] in relief.h.
+bool scheduler::relieve(processor& p) noexcept {
+  // acquire: pairs with the release store of its maker.
+  poller* io = p.io.load(std::memory_order_acquire);
+  if (io == nullptr || processors_.size() == 1) return false;
+  uint32_t count = 0;
+  strand* first = io->relieve(count);
+  ready_all(first, count);
+  return first != nullptr;
 }
 
 bool scheduler::looks_deadlocked() noexcept {

@@ -364,15 +364,15 @@ void scheduler::wake_one() noexcept {
   rouse_monitor();
 }
 
-// Either this sees that the monitor sleeps, or the monitor, after its heavy barrier, that a worker does not.
+// After M4 of [monitor-sleep] in monitor.cc.
 void scheduler::rouse_monitor() noexcept {
-  std_atomics::light_barrier();
-  // relaxed: ordered after the worker left the idle list by the barrier.
+  std_atomics::light_barrier();  // M5
+  // relaxed: M6; ordered after M4 by the barrier.
   if (monitor_asleep_.load(std::memory_order_relaxed) != 0) wake_monitor();
 }
 
 WEFT_NOINLINE void scheduler::wake_monitor() noexcept {
-  // seq_cst: one waker signals.
+  // seq_cst: M6; one waker signals.
   if (monitor_asleep_.exchange(0, std::memory_order_seq_cst) == 0) return;
   // release: pairs with the acquire exchange in monitor_main().
   monitor_word_.store(1, std::memory_order_release);

@@ -297,6 +297,7 @@ class scheduler {
   bool find_local(processor& p, work& out, bool enter_kernel = true) noexcept;
   WEFT_INLINE bool end_slice(processor& p, work& out) noexcept;
   bool is_alone(const worker& w) const noexcept;
+  bool is_worth_asking(const worker& w) const noexcept;
   bool search(worker& w, work& out) noexcept;
   void give_token(worker& w) noexcept;
   bool leaves_work_to_nobody() noexcept;
@@ -340,6 +341,8 @@ class scheduler {
 
   void monitor_main() noexcept;
   bool monitor_tick(int64_t now) noexcept;
+  uint64_t dispatches() const noexcept;
+  bool relieve(processor& p) noexcept;
   int64_t longest_sleep_ns() noexcept;
   bool looks_deadlocked() noexcept;
   void print_schedtrace(int64_t now) noexcept;

@@ -70,7 +70,7 @@ void scheduler::worker_main(worker& w) noexcept {
       retreat(p);
     if (epochs_.is_due(p)) [[unlikely]]
       epochs_.pass(p);
-    const bool has_work = find_local(p, found, !is_alone(w)) || fire_wanted(p, found);
+    const bool has_work = find_local(p, found, !is_alone(w) || is_worth_asking(w)) || fire_wanted(p, found);
     // A token that came with the wake-up goes on to the next one, since this worker has what it needs.
     if (has_work && w.searching) give_token(w);
     if (has_work || (!is_alone(w) && search(w, found))) {
@@ -114,6 +114,13 @@ bool scheduler::is_alone(const worker& w) const noexcept {
   // relaxed: its own.
   const poller* io = w.proc.io.load(std::memory_order_relaxed);
   return io != nullptr && io->is_busy() && !w.searching && idle_workers() + 1 >= processors_.size();
+}
+
+// A sleep that ends at once costs the bookkeeping of a sleep, and the same system call.
+bool scheduler::is_worth_asking(const worker& w) const noexcept {
+  // relaxed: its own.
+  const poller* io = w.proc.io.load(std::memory_order_relaxed);
+  return io != nullptr && io->is_worth_asking();
 }
 
 std::size_t scheduler::drive_some(uint32_t index, std::size_t most) {
@@ -500,6 +507,7 @@ bool scheduler::idle(worker& w) noexcept {
       // seq_cst: takes the token.
       searching_.fetch_add(1, std::memory_order_seq_cst);
       w.searching = true;
+      rouse_monitor();
       return true;
     }
   }

@@ -45,10 +45,14 @@ int open_below_slowly(int root, const char* path) noexcept {
   return fd;
 }
 
+absl::Status errno_status(int error, const std::string& what) {
+  return {absl::ErrnoToStatusCode(error), cat(what, ": ", std::generic_category().message(error))};
+}
+
 absl::Status open_error(const std::string& path, int error) {
   // EXDEV, ELOOP: it leads out of the root, or in circles. For the client that is not there.
   if (error == EXDEV || error == ELOOP || error == ENOTDIR || error == ENAMETOOLONG) return absl::NotFoundError(path);
-  return {absl::ErrnoToStatusCode(error), cat("open ", path, ": ", std::generic_category().message(error))};
+  return errno_status(error, cat("open ", path));
 }
 
 int64_t in_ns(const timespec& t) noexcept { return t.tv_sec * 1'000'000'000 + t.tv_nsec; }
@@ -87,12 +91,12 @@ int64_t coarse_now_ns() noexcept {
 
 absl::StatusOr<std::unique_ptr<file_store>> file_store::create(const arguments& args) {
   const int root = ::open(args.root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0) return absl::ErrnoToStatus(errno, args.root);
+  if (root < 0) return errno_status(errno, args.root);
   std::unique_ptr<file_store> store(new file_store(args, root));
   const int probe = open_below_slowly(root, ".");
   if (probe == -ENOSYS || probe == -EPERM)
     return absl::UnimplementedError("this kernel, or sandbox, has no openat2(2), which keeps links inside the root");
-  if (probe < 0) return absl::ErrnoToStatus(-probe, args.root);
+  if (probe < 0) return errno_status(-probe, args.root);
   ::close(probe);
   return store;
 }

@@ -183,6 +183,29 @@ void send_to_process(int signal) {
   }).join();
 }
 
+TEST_P(DescriptorTest, ASignalIsAnArmOfASelect) {
+  run([]() -> task<> {
+    absl::StatusOr<signal_set> set = signal_set::create({SIGUSR1, SIGUSR2});
+    channel<int> other(1);
+    const auto next = [&]() -> task<int> {
+      auto r = co_await select(set->next(), other.receive());
+      co_return r.index() == 0 ? r.get<0>().value_or(-1) : -2;
+    };
+    EXPECT_TRUE(co_await other.send(1));
+    EXPECT_EQ(co_await next(), -2);
+    send_to_process(SIGUSR1);
+    EXPECT_EQ(co_await next(), SIGUSR1);
+    send_to_process(SIGUSR1);
+    send_to_process(SIGUSR2);
+    const int one = co_await next();
+    const int another = *(co_await set->next());
+    EXPECT_EQ(one + another, SIGUSR1 + SIGUSR2);
+    // The descriptor may still be readable for the one that came second; nothing is there.
+    EXPECT_TRUE(co_await other.send(1));
+    EXPECT_EQ(co_await next(), -2);
+  });
+}
+
 TEST_P(DescriptorTest, SignalsAreGivenToWhoWaits) {
   run([]() -> task<> {
     absl::StatusOr<signal_set> a = signal_set::create({SIGUSR1, SIGUSR2});

@@ -1,6 +1,6 @@
-// Every interleaving of [io-sleep] (poller.h) with the parts of [wake] and [io] around it: a worker that sleeps in its
-// poller while operations are under way, a producer that gives it work, the kernel, which completes an operation, and a
-// stopper, which asks for the end of one.
+// Every interleaving of [io-sleep] (poller.h) and [io-relief] (relief.h) with the parts of [wake] and [io] around them:
+// a worker that sleeps in its poller while operations are under way, a producer that gives it work, the kernel, which
+// completes an operation, a stopper, which asks for the end of one, and the monitor, which takes what has completed.
 //
 // The model is one worker, its idle list of one, and a poller whose wake-ups stay until they are taken, as those of an
 // eventfd in a ring or in epoll do.
@@ -9,6 +9,7 @@
 #include <atomic>
 #include <memory>
 
+#include "sched/relief.h"
 #include "support/explored_protocol.h"
 
 namespace weft::detail {
@@ -29,6 +30,7 @@ struct mutation {
   bool wakes_stay = true;          // a wake of a poller that nobody sleeps in ends its next sleep
   bool looks_after_sleep = true;   // it leaves the idle list after each sleep in the poller, and looks around
   bool looks_after_drain = true;   // C3 of [io]
+  bool gives_wakes_back = true;    // the monitor wakes the poller when it has taken a wake
 };
 
 class model {
@@ -76,6 +78,24 @@ class model {
     wake_poller();
   }
 
+  // The monitor: by its clock the worker computes, but it need not, and may go to sleep at any moment.
+  void relieve() {
+    if (!relief_.try_relieve()) return;
+    hand_over();  // C1
+    // seq_cst: the kernel's.
+    const bool woken = signal_.exchange(0, std::memory_order_seq_cst) != 0;
+    int taken = 0;
+    // acquire: the queue's own. relaxed: only who is in there takes.
+    while (completions_.load(std::memory_order_acquire) != 0) {
+      completions_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: see above
+      ++taken;
+    }
+    hand_over();  // C3
+    if (woken && mutated_.gives_wakes_back) wake_poller();
+    relief_.end_relief();
+    for (; taken != 0; --taken) produce();
+  }
+
   void all_is_done() { require(done_ == all_, "work was left behind"); }
 
  private:
@@ -98,6 +118,13 @@ class model {
   }
 
   bool take() {
+    relief_.enter();
+    const bool took = take_within();
+    relief_.leave();
+    return took;
+  }
+
+  bool take_within() {
     hand_over();
     // seq_cst: the kernel's; C2 takes the wakes that are there.
     signal_.exchange(0, std::memory_order_seq_cst);
@@ -140,11 +167,13 @@ class model {
     in_poller_.store(1, order);                                                                            // I1
     if (mutated_.announces_first) asleep = !mutated_.looks_before_sleep || word_.load(load_order()) == 0;  // I2
     if (asleep) {
+      relief_.enter();
       // seq_cst: the kernel's; here and below.
       sleeps_.store(1, std::memory_order_seq_cst);
       while (signal_.load(std::memory_order_seq_cst) == 0) explored_atomics::pause();  // seq_cst: see above
       signal_.store(0, std::memory_order_seq_cst);                                     // seq_cst: see above
       sleeps_.store(0, std::memory_order_seq_cst);                                     // seq_cst: see above
+      relief_.leave();
     }
     in_poller_.store(0, order);  // I3
   }
@@ -152,6 +181,7 @@ class model {
   const mutation mutated_;
   const int all_;
   int done_ = 0;  // the worker's
+  relief<explored_atomics> relief_;
   atomic<int> queue_{0}, completions_{0};
   atomic<uint32_t> asked_{0};  // an operation is to end
   atomic<uint32_t> idle_{0};
@@ -193,6 +223,49 @@ auto a_producer(mutation m) {
   };
 }
 
+auto the_monitor_and(void (model::*other)(), mutation m) {
+  return [=](execution& x) {
+    auto s = std::make_shared<model>(1, m);
+    x.thread([=] { s->worker_main(); });
+    x.thread([=] { (s.get()->*other)(); });
+    x.thread([=] { s->relieve(); });
+    x.finally([=] { s->all_is_done(); });
+  };
+}
+
+// The driver twice, and the monitor; each is alone in there.
+template <class Atomics>
+auto a_driver_and_the_monitor() {
+  struct place {
+    relief<Atomics> door;
+    int inside = 0;
+    void visit() {
+      require(inside++ == 0, "both are in there");
+      explored_atomics::pause();
+      --inside;
+    }
+  };
+  return [](execution& x) {
+    auto s = std::make_shared<place>();
+    x.thread([=] {
+      for (int i = 0; i < 2; ++i) {
+        s->door.enter();
+        s->visit();
+        s->door.leave();
+      }
+    });
+    x.thread([=] {
+      if (!s->door.try_relieve()) return;
+      s->visit();
+      s->door.end_relief();
+    });
+  };
+}
+
+struct without_heavy_barrier : explored_atomics {
+  static void heavy_barrier() noexcept {}
+};
+
 TEST(IoSleepExploreTest, NeitherWorkNorCompletionsAreSleptOver) {
   test::passes(3, 20'000, a_producer_and_the_kernel({}));
 }
@@ -223,6 +296,23 @@ TEST(IoSleepExploreTest, AWakeThatDoesNotStayIsLost) { test::fails(3, "deadlock"
 
 TEST(IoSleepExploreTest, AWorkerThatDoesNotLookAroundAfterASleepLeavesCompletions) {
   test::fails(3, "deadlock", a_producer_and_the_kernel({.looks_after_sleep = false}));
+}
+
+TEST(IoSleepExploreTest, TheMonitorTakesNoWakeAwayFromTheWorker) {
+  for (void (model::*other)() : {&model::produce, &model::complete, &model::stop})
+    test::passes(3, 20'000, the_monitor_and(other, {}));
+}
+
+TEST(IoSleepExploreTest, AWakeThatTheMonitorKeepsIsLost) {
+  test::fails(3, "deadlock", the_monitor_and(&model::produce, {.gives_wakes_back = false}));
+}
+
+TEST(IoSleepExploreTest, TheDriverAndTheMonitorAreNeverInThePollerTogether) {
+  test::passes(4, 20'000, a_driver_and_the_monitor<explored_atomics>());
+}
+
+TEST(IoSleepExploreTest, WithoutABarrierTheMonitorMissesADriverThatHasJustCome) {
+  test::fails(4, "both are in there", a_driver_and_the_monitor<without_heavy_barrier>());
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ class fault_port final : public os::io_port {
     const bool impossible = faults_.error == EAGAIN && request.op == io_op::poll;
     if (++faults_.started == faults_.fail_nth && !impossible) {
       ++faults_.failed;
-      done_.push_back({tag, -faults_.error});
+      done_.push_back({tag, -faults_.error, -1});
       return;
     }
     const bool moves_bytes = request.op == io_op::read || request.op == io_op::write || request.op == io_op::receive ||
@@ -44,7 +44,7 @@ class fault_port final : public os::io_port {
     if (faults_.short_transfers && moves_bytes) passed.length = std::min(passed.length, 1u);
     below_->start(passed, tag);
   }
-  void cancel(uint64_t tag) noexcept override { below_->cancel(tag); }
+  void cancel(uint64_t tag, int fd) noexcept override { below_->cancel(tag, fd); }
   void cancel_all() noexcept override { below_->cancel_all(); }
   void flush() noexcept override { below_->flush(); }
   std::size_t take(std::span<os::io_completion> out) noexcept override {
@@ -55,6 +55,7 @@ class fault_port final : public os::io_port {
     }
     return n + (n < out.size() ? below_->take(out.subspan(n)) : 0);
   }
+  uint64_t wakes_taken() const noexcept override { return below_->wakes_taken(); }
   void wait(int64_t timeout_ns) noexcept override {
     if (done_.empty())
       below_->wait(timeout_ns);

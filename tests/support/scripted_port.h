@@ -57,18 +57,18 @@ class scripted_port final : public os::io_port {
     const auto at = std::find_if(begun_.begin(), begun_.end(), [=](const entry& e) { return e.tag == tag; });
     ASSERT_NE(at, begun_.end());
     begun_.erase(at);
-    done_.push_back({tag, result});
+    done_.push_back({tag, result, -1});
     below_.signal_event_fd(fd_);
   }
 
   void start(const detail::io_request& request, uint64_t tag) noexcept override { fresh_.push_back({request, tag}); }
-  void cancel(uint64_t tag) noexcept override {
+  void cancel(uint64_t tag, int) noexcept override {
     flush();
     for (entry& e : begun_) e.cancelled |= e.tag == tag;
   }
   void cancel_all() noexcept override {
     flush();
-    for (const entry& e : begun_) done_.push_back({e.tag, ends_as});
+    for (const entry& e : begun_) done_.push_back({e.tag, ends_as, -1});
     begun_.clear();
   }
   void flush() noexcept override {
@@ -85,6 +85,7 @@ class scripted_port final : public os::io_port {
     return n;
   }
   void wait(int64_t) noexcept override { flush(); }
+  uint64_t wakes_taken() const noexcept override { return 0; }
   void wake() noexcept override { below_.signal_event_fd(fd_); }
   int poll_fd() const noexcept override { return fd_; }
   bool does_files() const noexcept override { return true; }

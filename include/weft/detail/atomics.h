@@ -33,6 +33,12 @@ struct std_atomics {
     static std::atomic<int> line{0};
     // seq_cst: ThreadSanitizer does not model fences; a read-modify-write orders as much here.
     line.exchange(0, std::memory_order_seq_cst);
+#elif defined(__x86_64__) && defined(__clang__)
+    // seq_cst: as the fence below. On x86 an instruction with a lock drains the store buffer before a later load of
+    // ordinary memory, which is all that the protocols order; mfence waits for non-temporal stores too, and clang's
+    // takes four times as long (measured: 18.6 against 4.6 ns). The clobber keeps the compiler from moving anything
+    // past it, and the word, which no other thread sees, keeps its value. g++ makes this of the fence by itself.
+    asm volatile("lock; orl $0, -4(%%rsp)" ::: "memory", "cc");
 #else
     // seq_cst: orders the store before it against the load after it, whichever protocol calls.
     std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -25,10 +25,12 @@ namespace weft::detail {
 struct io_readiness;
 
 struct io_operation : waiter, blocking_job {
-  explicit io_operation(const io_request& r, bool file = false) noexcept : request(r), of_file(file) {}
+  explicit io_operation(const io_request& r, bool file = false, int signals = -1) noexcept
+      : request(r), of_file(file), signal_slot(static_cast<int8_t>(signals)) {}
 
   io_request request;
   const bool of_file;  ///< of a regular file or a path: it may take the disk's time, and no poll says when it would not
+  const int8_t signal_slot;  ///< not -1: it waits for a signal of a signal_set's slot, and comes to the signal's number
   int32_t result = -125;   ///< what the system call would have returned, or -errno; -ECANCELED (125): asked to stop
   uint32_t read_before = 0;  ///< bytes that were in the page cache; the request is for those behind them
   bool under_way = false;  ///< the kernel has it

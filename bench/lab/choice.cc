@@ -224,8 +224,9 @@ void add_stealing(std::vector<choice>& all) {
           {{"half", weft::steal_share::half}, {"quarter", weft::steal_share::quarter}, {"one", weft::steal_share::one}},
           "how much of a processor's queue a thief takes",
           [](settings& s) -> weft::steal_share& { return s.options.scheduling.steal; }),
-      {{"spawn-storm --tasks=200k --work=500 --processors=2 vs --steal=one", none,
-        "what a queue cannot hold goes to the global one, and thieves find it there", "/weft/sched/steals:steals"}}));
+      {{"spawn-storm --tasks=200k --work=500 --processors=2 vs --steal=one", more,
+        "a thief comes back for each task; but what full queues give to the global one needs no thief",
+        "/weft/sched/steals:steals"}}));
   all.push_back(expecting(
       one_of<weft::victim_order>("victim-order",
                                  {{"random", weft::victim_order::random}, {"in-turn", weft::victim_order::in_turn}},

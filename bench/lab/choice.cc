@@ -224,7 +224,8 @@ void add_stealing(std::vector<choice>& all) {
           {{"half", weft::steal_share::half}, {"quarter", weft::steal_share::quarter}, {"one", weft::steal_share::one}},
           "how much of a processor's queue a thief takes",
           [](settings& s) -> weft::steal_share& { return s.options.scheduling.steal; }),
-      {{"spawn-storm --tasks=200k --work=500 --processors=2 vs --steal=one", more, "a thief comes back for each task",
+      {{"spawn-storm --tasks=200k --work=500 --processors=2 vs --steal=one", more,
+        "a thief comes back for each task; but what full queues give to the global one needs no thief",
         "/weft/sched/steals:steals"}}));
   all.push_back(expecting(
       one_of<weft::victim_order>("victim-order",
@@ -235,7 +236,7 @@ void add_stealing(std::vector<choice>& all) {
         "with few processors there is little to choose from"}}));
   all.push_back(expecting(on_off("stealing", "processors take ready tasks and forks from each other",
                                  [](settings& s) -> bool& { return s.options.scheduling.stealing; }),
-                          {{"tree-search --children=1000 --processors=2 vs --stealing=off", more,
+                          {{"fib --n=34 --processors=2 vs --stealing=off", more,
                             "forks stay where they were made, and the other processor has nothing to do"}}));
   all.push_back(expecting(
       on_off("global-fifo", "every ready task goes through one global queue, one at a time",

@@ -17,6 +17,7 @@ namespace weft_lab {
 namespace {
 
 constexpr std::string_view not_measured = "not measured yet";
+constexpr std::string_view noisy = ", noisy machine";
 
 constexpr std::string_view head = R"(# The choices
 
@@ -29,8 +30,9 @@ written by
 
 which runs each comparison below as `weft-lab compare ...` and keeps what came out, favourable or not. Side B is side A
 with what follows `vs` changed; intervals are of 99.5%. An expectation that a measurement has refuted stays, with `no`
-behind it, until somebody knows better and says so. How measuring works is in [lab.md](lab.md), what the options mean to
-the scheduler in [scheduling.md](scheduling.md).
+behind it, until somebody knows better and says so. `not known`: other programs disturbed the measurement, and it found
+no difference, or another one. How measuring works is in [lab.md](lab.md), what the options mean to the scheduler in
+[scheduling.md](scheduling.md).
 )";
 
 std::string text_of(expectation::effect e, std::string_view figure_name) {
@@ -55,13 +57,17 @@ row row_of(const document& d, const std::string& figure_name) {
   return {figure_name, figure_name, figure_name.ends_with("_ns") ? "ns" : "", false};
 }
 
+// Yes or no. On a noisy machine only a difference that was expected can be believed.
+std::string answer_of(const expectation& e, const std::string& said) {
+  if (said == not_measured) return "";
+  const bool yes = as_expected(e, said);
+  if (said.ends_with(noisy) && (!yes || e.expected == expectation::effect::none)) return "not known";
+  return yes ? "yes" : "no";
+}
+
 std::string line_of(const expectation& e, const std::string& said) {
-  const bool known = said != not_measured;
   return row_key(e) + text_of(e.expected, figure_of(e)) + ", because " + std::string(e.because) + " | " + said + " | " +
-         (!known                 ? ""
-          : as_expected(e, said) ? "yes"
-                                 : "no") +
-         " |\n";
+         answer_of(e, said) + " |\n";
 }
 
 // What the page says was measured, by the keys of its lines. A cell has no `|`.
@@ -132,7 +138,7 @@ std::string said_of(const expectation& e, const document& d) {
     said += ", " + show_change(c.ratio) + " [" + show_change(c.ratio_interval.low) + ", " +
             show_change(c.ratio_interval.high) + "]";
   return said + ", " + std::to_string(d.sides[0].runs.size()) + " rounds" +
-         (d.warnings.empty() ? "" : ", noisy machine");
+         (d.warnings.empty() ? "" : std::string(noisy));
 }
 
 bool as_expected(const expectation& e, const std::string& said) {

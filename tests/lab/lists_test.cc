@@ -103,6 +103,8 @@ TEST(ListsTest, ThePageOfChoicesKeepsWhatWasMeasured) {
   EXPECT_NE(two.find("less: 4 -> 3"), std::string::npos);
   EXPECT_NE(two.find("Measured last on a machine."), std::string::npos);
   EXPECT_EQ(page_of_choices(two, {}), two);
+  EXPECT_NE(page_of_choices("", {{row_key(first), "more: 1 -> 2, noisy machine"}}).find("| not known |"),
+            std::string::npos);
 }
 
 TEST(ListsTest, AnExpectationIsHeldAgainstTheVerdict) {

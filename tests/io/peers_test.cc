@@ -161,7 +161,7 @@ TEST_P(PeersTest, ManyConnectionsComeAndGoAndLeaveNoDescriptor) {
 }
 
 TEST_P(PeersTest, DescriptorsAreOpenedAndClosedAgainAndAgain) {
-  run([]() -> task<> {
+  run([this]() -> task<> {
     const std::ptrdiff_t before = test::open_descriptors();
     for (int i = 0; i < rounds / 2; ++i) {
       auto both = unix_stream::pair();
@@ -171,7 +171,8 @@ TEST_P(PeersTest, DescriptorsAreOpenedAndClosedAgainAndAgain) {
       absl::StatusOr<std::size_t> n = co_await both->second.read_some(buffer);
       EXPECT_EQ(n.value_or(0), 1u);
     }
-    EXPECT_LE(test::open_descriptors() - before, 3);
+    // The task may have been on every processor, and their rings stay open.
+    EXPECT_LE(test::open_descriptors() - before, 3 * (rt().processors() + 1));
   });
 }
 

@@ -360,7 +360,10 @@ class looked_at final : public detail::poller {
     uint64_t longest = 0;
     uint64_t shortest = UINT64_MAX;
   };
-  looked_at(detail::processor& p, log& out) noexcept : p_(p), out_(out) {}
+  looked_at(detail::processor& p, log& out) noexcept : p_(p), out_(out) {
+    // relaxed: nobody else knows of it yet.
+    under_way_.store(1, std::memory_order_relaxed);
+  }
   detail::strand* poll(bool, uint32_t& count) noexcept override {
     count = 0;
     const uint64_t now = p_.counters.dispatches.value();
@@ -371,9 +374,12 @@ class looked_at final : public detail::poller {
     out_.last = now;
     return nullptr;
   }
+  detail::strand* relieve(uint32_t& count) noexcept override {
+    count = 0;
+    return nullptr;
+  }
   void sleep(int64_t) noexcept override {}
   void wake() noexcept override {}
-  bool is_busy() const noexcept override { return true; }
   void close() noexcept override {}
   const char* description() const noexcept override { return "counts looks"; }
 

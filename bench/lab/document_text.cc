@@ -3,7 +3,9 @@
 #include <cmath>
 #include <cstdio>
 #include <iterator>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "document.h"
@@ -35,6 +37,13 @@ std::string lay_out(const table& lines) {
     text += out + "\n";
   }
   return text;
+}
+
+std::size_t longest_line(const std::string& text) {
+  std::size_t longest = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) longest = std::max(longest, line.size());
+  return longest;
 }
 
 std::string percent(double share) {
@@ -78,16 +87,24 @@ int place_in_sweep(const row& r) {
   return 4;
 }
 
-table sweep_table(const document& d) {
-  table lines{{"--" + d.swept}};
-  std::vector<row> rows;
-  for (int place = 0; place <= 4; ++place)
-    std::ranges::copy_if(rows_of(d), std::back_inserter(rows),
-                         [place](const row& r) { return place_in_sweep(r) == place; });
-  constexpr std::size_t most_columns = 5;
-  if (rows.size() > most_columns) rows.resize(most_columns);
-  for (const row& r : rows) lines[0].push_back(r.what);
-  lines[0].push_back(rows.empty() ? "" : "against the first");
+// The words in two lines, each about half as long.
+std::pair<std::string, std::string> halves(const std::string& words) {
+  std::size_t cut = std::string::npos;
+  for (std::size_t at = words.find(' '); at != std::string::npos; at = words.find(' ', at + 1))
+    if (cut == std::string::npos || std::max(at, words.size() - at) < std::max(cut, words.size() - cut)) cut = at;
+  if (cut == std::string::npos) return {"", words};
+  return {words.substr(0, cut), words.substr(cut + 1)};
+}
+
+table sweep_table_of(const document& d, const std::vector<row>& rows) {
+  table lines{{""}, {"--" + d.swept}};
+  for (const row& r : rows) {
+    const auto [above, below] = halves(r.what);
+    lines[0].push_back(above);
+    lines[1].push_back(below);
+  }
+  lines[0].push_back("");
+  lines[1].push_back(rows.empty() ? "" : "against the first");
   for (std::size_t i = 0; i < d.sides.size(); ++i) {
     std::vector<std::string> line{d.swept_values[i]};
     for (const row& r : rows) line.push_back(show(median(series(d.sides[i].runs, r.figure)), r.unit));
@@ -96,6 +113,23 @@ table sweep_table(const document& d) {
       line.push_back(range_of(c) + " " + word_for(rows[0], c.found));
     }
     lines.push_back(line);
+  }
+  return lines;
+}
+
+// As many figures as fit in a line of 120 characters, and no more than five.
+table sweep_table(const document& d) {
+  std::vector<row> rows;
+  for (int place = 0; place <= 4; ++place)
+    std::ranges::copy_if(rows_of(d), std::back_inserter(rows),
+                         [place](const row& r) { return place_in_sweep(r) == place; });
+  constexpr std::size_t most_columns = 5;
+  constexpr std::size_t most_characters = 120;
+  if (rows.size() > most_columns) rows.resize(most_columns);
+  table lines = sweep_table_of(d, rows);
+  while (rows.size() > 1 && longest_line(lay_out(lines)) > most_characters) {
+    rows.pop_back();
+    lines = sweep_table_of(d, rows);
   }
   return lines;
 }

@@ -163,6 +163,7 @@ case_a_recorded_trace_is_replayed_at_a_volume() {
 case_a_sweep_compares_each_value_with_the_first() {
   "$lab" sweep mixed --tasks=200 --rate=5k,10k,20k --rounds=2 --html="$work/s.html" >"$work/out"
   has "$work/out" "20k"
+  ! grep '^  ' "$work/out" | grep -qE '.{121}' || die "a line of the table is longer than 120 characters"
   has "$work/s.html" "Throughput against rate"
   has "$work/s.html" "CPU against footprint"
   has "$work/s.html" "Latency distribution"

@@ -25,20 +25,21 @@ std::size_t segment_bytes(const segment* s) noexcept {
   return static_cast<std::size_t>(s->limit - reinterpret_cast<const char*>(s));
 }
 
-// The first growths teach the hint at once; later ones only now and then, so that a rare deep call does not make every
-// task of its kind large.
+// The first growths that it did not foresee teach the hint at once; later ones only now and then, so that a rare deep
+// call does not make every task of its kind large.
 void raise_hint(const scheduler& sched, strand* s, std::size_t needed) noexcept {
   if (!sched.opts().scheduling.stack_hint) return;
   // relaxed: constant while the strand is used.
   if (s->kind.load(std::memory_order_relaxed) != strand_kind::task) return;
   // relaxed: written before the task was made ready; the rest are statistics.
   task_entry* entry = static_cast<task_control*>(s)->entry.load(std::memory_order_relaxed);
-  const uint32_t growths = entry->growths.fetch_add(1, std::memory_order_relaxed);
-  if (growths >= 8 && growths % 16 != 0) return;
   const auto size_class = static_cast<uint32_t>(mem::class_of(std::min(needed, largest_hint)));
   // relaxed: a hint.
-  if (entry->size_class.load(std::memory_order_relaxed) < size_class)
-    entry->size_class.store(size_class, std::memory_order_relaxed);
+  if (entry->size_class.load(std::memory_order_relaxed) >= size_class) return;
+  const uint32_t growths = entry->growths.fetch_add(1, std::memory_order_relaxed);
+  if (growths >= 8 && growths % 16 != 0) return;
+  // relaxed: a hint.
+  entry->size_class.store(size_class, std::memory_order_relaxed);
 }
 
 [[noreturn, gnu::cold]] void stack_overflow(scheduler& sched, strand* s, const void* caller) noexcept {
@@ -106,8 +107,9 @@ WEFT_RARE void* frame_allocate_slow(std::size_t bytes) noexcept {
     s = take_segment(sched, want);
     WEFT_CHECK(s != nullptr, "out of memory for a task's stack");
     if (p != nullptr) p->counters.stack_growths.add();
-    raise_hint(sched, current, used + bytes);
   }
+  // The spare teaches only that a first segment was too small: beyond, it serves its purpose.
+  if (!from_spare || below->is_first()) raise_hint(sched, current, used + bytes);
   // relaxed: its own.
   s->link.store(reinterpret_cast<uintptr_t>(below), std::memory_order_relaxed);
   note_growth(sched, p, current, s, used + bytes, from_spare);

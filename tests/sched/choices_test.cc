@@ -601,6 +601,28 @@ TEST(ChoicesTest, StacksStartAsLargeAsEarlierOnesGrewUnlessTheHintIsOff) {
   EXPECT_GE(growths_of_hundred<1>(false), 100u) << "what another runtime has learnt is not used either";
 }
 
+// Needs more than its first block, and gives the segment back to the processor before it ends.
+template <int Instance>
+task<std::array<int, Instance>> descend(int calls) {
+  if (calls > 0) co_return co_await descend<Instance>(calls - 1);
+  co_return std::array<int, Instance>{};
+}
+
+task<> start_hundred_with_a_spare() {
+  static_cast<void>(co_await spawn(descend<3>, 4));
+  for (int i = 0; i < 100; ++i) static_cast<void>(co_await spawn(descend<4>, 4));
+}
+
+TEST(ChoicesTest, WhatTheSpareSegmentServedTeachesTheHintAsWell) {
+  if (!WEFT_METRICS) GTEST_SKIP() << "growths are not counted";
+  const std::unique_ptr<runtime> rt = test::make_runtime(with(0, {}));
+  const join_handle<void> all = rt->spawn(start_hundred_with_a_spare);
+  test::settle(*rt);
+  const detail::processor_counters& counters = runtime_access::sched(*rt).processors()[0]->counters;
+  EXPECT_GE(counters.hot_splits.value(), 1u) << "no spare served, so nothing was shown";
+  EXPECT_LT(counters.stack_growths.value() + counters.hot_splits.value(), 20u);
+}
+
 TEST(ChoicesTest, WithoutTheMonitorThereAreTheWorkersThreadsAlone) {
   for (const bool monitor : {false, true}) {
     scheduling_options rules;

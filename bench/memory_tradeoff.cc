@@ -112,7 +112,8 @@ std::string plot(const std::vector<side>& sides) {
     for (std::size_t i = 0; i < percentages.size(); ++i) {
       const double x = at_x(sides[s].median(i, &figures::peak_mib));
       const double y = at_y(sides[s].median(i, &figures::cpu_seconds));
-      path += (i == 0 ? "M" : "L") + number(x) + " " + number(y);
+      path += i == 0 ? 'M' : 'L';
+      path += number(x) + " " + number(y);
       points += "<circle cx=\"" + number(x) + "\" cy=\"" + number(y) + "\" r=\"4\" fill=\"" + colour + "\"/>\n";
       points += text_at(x, y - 9, "middle", name_of(percentages[i]));
     }

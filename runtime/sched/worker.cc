@@ -253,7 +253,9 @@ void scheduler::ready_due(processor& p, const processor& timers_of, strand* firs
   const bool many = count >= many_timers || timers_of.timer_crowd.load(std::memory_order_relaxed) >= large_crowd;
   // relaxed: its own.
   const bool alone = p.alone_since_ns.load(std::memory_order_relaxed) != 0;
-  if ((!many && !alone) || opts_.scheduling.wakes == wake_policy::eager) return ready_all(first, count);
+  // What goes to the global queue lies before nobody in particular, so nobody can be expected to come to it.
+  const scheduling_options& rules = opts_.scheduling;
+  if ((!many && !alone) || rules.wakes == wake_policy::eager || rules.global_fifo) return ready_all(first, count);
   if (count == 0) return;
   while (first != nullptr) {
     strand* next = first->next;

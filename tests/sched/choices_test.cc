@@ -623,6 +623,24 @@ TEST(ChoicesTest, WhatTheSpareSegmentServedTeachesTheHintAsWell) {
   EXPECT_LT(counters.stack_growths.value() + counters.hot_splits.value(), 20u);
 }
 
+// The first of many timers that are due at once computes until all the others have run.
+TEST(ChoicesTest, DueTimersInAGlobalQueueRunWhileOneOfThemComputes) {
+  scheduling_options rules;
+  rules.global_fifo = true;
+  const std::unique_ptr<runtime> rt = test::make_runtime(with(2, rules));
+  constexpr int count = 20;
+  std::atomic<int> begun = 0;
+  const auto sleeper = [](std::atomic<int>& n) -> task<bool> {
+    (void)co_await sleep_for(10ms);
+    if (n.fetch_add(1) != 0) co_return true;
+    test::eventually([&] { return n == count; });
+    co_return n == count;
+  };
+  std::vector<join_handle<bool>> handles;
+  for (int i = 0; i < count; ++i) handles.push_back(rt->spawn(sleeper, std::ref(begun)));
+  for (join_handle<bool>& h : handles) EXPECT_TRUE(h.get());
+}
+
 TEST(ChoicesTest, WithoutTheMonitorThereAreTheWorkersThreadsAlone) {
   for (const bool monitor : {false, true}) {
     scheduling_options rules;

@@ -56,8 +56,6 @@ inline scheduling_options scheduling_of(uint64_t seed) {
   rules.wakes = one_of(wake_policy::chain, wake_policy::chain, wake_policy::one, wake_policy::eager);
   rules.timers = one_of(timer_placement::per_processor, timer_placement::per_processor, timer_placement::global);
   rules.io_interval = one_of(61, 61, 500, 1);
-  rules.global_fifo = one_of(false, false, false, true);
-  rules.stack_hint = one_of(true, true, false);
   return rules;
 }
 

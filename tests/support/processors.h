@@ -51,11 +51,6 @@ inline scheduling_options scheduling_of(uint64_t seed) {
   rules.run_next_steal_delay = std::chrono::nanoseconds(one_of(3000, 3000, 0));
   rules.idle_spin = std::chrono::nanoseconds(one_of(20000, 20000, 0));
   rules.timer_slack = std::chrono::nanoseconds(one_of(1000000, 1000000, 0));
-  rules.steal = one_of(steal_share::half, steal_share::half, steal_share::quarter, steal_share::one);
-  rules.victims = one_of(victim_order::random, victim_order::in_turn);
-  rules.wakes = one_of(wake_policy::chain, wake_policy::chain, wake_policy::one, wake_policy::eager);
-  rules.timers = one_of(timer_placement::per_processor, timer_placement::per_processor, timer_placement::global);
-  rules.io_interval = one_of(61, 61, 500, 1);
   return rules;
 }
 

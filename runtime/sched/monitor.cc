@@ -54,7 +54,6 @@ void scheduler::monitor_main() noexcept {
   uint64_t idle_sum = 0;
   int quiet_ticks = 0;
   uint64_t quiet_sum = 0;
-  monitor_seen_.resize(processors_.size());
   // relaxed: a late look costs a tick.
   while (stopping_.load(std::memory_order_relaxed) == 0) {
     int64_t wait = tick;

@@ -108,6 +108,7 @@ absl::Status scheduler::start() noexcept {
     }
   }
   if (!opts_.scheduling.monitor) return absl::OkStatus();
+  monitor_seen_.resize(processors_.size());
   monitor_thread_ = std::make_unique<os::thread>();
   const absl::Status started = seams_.sys->start_thread(*monitor_thread_, &monitor_entry, this, "weft-monitor");
   if (!started.ok()) {

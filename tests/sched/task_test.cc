@@ -11,6 +11,7 @@
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <variant>
@@ -564,6 +565,54 @@ TEST_P(TaskTest, AMillionGoesInSteadyStateAllocateNothing) {
     // The first time that so many blocks are on their way between processors, there may be a new chunk for them.
     EXPECT_LE(count.so_far(), 16u);
   }
+}
+
+/// The real system, but for the monitor's thread, which begins only when it is let.
+class late_monitor_system final : public os::system {
+ public:
+  void let_begin() noexcept { let_.test_and_set(), let_.notify_all(); }
+  void await_its_first_sleep() noexcept { slept_.wait(false); }
+
+  absl::Status start_thread(os::thread& out, void (*entry)(void*), void* argument, const char* name) noexcept override {
+    if (std::string_view(name) != "weft-monitor") return os::system::start_thread(out, entry, argument, name);
+    entry_ = entry;
+    argument_ = argument;
+    return os::system::start_thread(out, &begin_when_let, this, name);
+  }
+
+  void futex_wait(std::atomic<uint32_t>& word, uint32_t expected, int64_t timeout_ns) noexcept override {
+    if (is_monitor) slept_.test_and_set(), slept_.notify_all();
+    os::system::futex_wait(word, expected, timeout_ns);
+  }
+
+ private:
+  static void begin_when_let(void* self) {
+    auto& s = *static_cast<late_monitor_system*>(self);
+    s.let_.wait(false);
+    is_monitor = true;
+    s.entry_(s.argument_);
+  }
+
+  static inline thread_local bool is_monitor = false;
+  std::atomic_flag let_;
+  std::atomic_flag slept_;
+  void (*entry_)(void*) = nullptr;
+  void* argument_ = nullptr;
+};
+
+// Once the million allocated, with a machine so busy that the monitor's thread began only behind the first batches.
+TEST(TaskMonitorTest, AMonitorThatBeginsLateAllocatesNothing) {
+  late_monitor_system sys;
+  os::seams seams = test::seeded_seams();
+  seams.sys = &sys;
+  options opts;
+  opts.processors = 1;
+  auto rt = runtime_access::create(opts, seams, detail::drive::threads);
+  ASSERT_TRUE(rt.ok()) << rt.status();
+  const test::count_allocations count;
+  sys.let_begin();
+  sys.await_its_first_sleep();
+  EXPECT_EQ(count.so_far(), 0u);
 }
 
 TEST(TaskDeathTest, CallingACoroutineOutsideAnyTaskSaysSo) {

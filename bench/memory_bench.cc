@@ -3,9 +3,11 @@
 //   memory_bench epoch [PROCESSORS [POOLS [STACKS [OBJECTS [ROUNDS]]]]]
 //                                                        microseconds that collect() takes, an epoch and its background
 //                                                        work, with so many pools in use, so many stacks cached, and so
-//                                                        many objects put into each pool by each processor; how much of
-//                                                        the longest call threads waited for a CPU; and the longest
-//                                                        time that a task which only counts was kept from it meanwhile
+//                                                        many objects put into each pool by each processor; for the
+//                                                        longest call, for how much of it threads waited for a CPU, and
+//                                                        the CPU time of giving memory back to the kernel; the same
+//                                                        calls without the latter; and the longest time that a task
+//                                                        which only counts was kept from it meanwhile
 //   memory_bench burst [PROCESSORS [TASKS]]              resident MiB after so many tasks have ended, and after one,
 //                                                        two and three epochs
 //   memory_bench ceiling [PROCESSORS [LIMIT [PERCENT]]]  the bursty pipeline (below): seconds, peak resident MiB; LIMIT
@@ -32,6 +34,7 @@
 #include <thread>
 #include <vector>
 
+#include <weft/metrics.h>
 #include <weft/pool.h>
 #include <weft/weft.h>
 
@@ -94,6 +97,14 @@ double waited_for_cpu_us() {
   return ns / 1e3;
 }
 
+// Microseconds of CPU time in which memory was given back to the kernel, by anybody.
+double gave_back_us(const weft::runtime& rt) {
+  std::array<weft::metrics::sample, 2> samples{
+      {{"/cpu/classes/scavenge/assist:cpu-seconds"}, {"/cpu/classes/scavenge/background:cpu-seconds"}}};
+  weft::metrics::read(rt, samples);
+  return (samples[0].value.as_float64() + samples[1].value.as_float64()) * 1e6;
+}
+
 weft::task<> wait_for_close(weft::channel<int> gate) { (void)co_await gate.receive(); }
 
 weft::task<> cache_stacks(int64_t stacks) {
@@ -126,7 +137,8 @@ int run_epoch(int processors, int64_t pools, int64_t stacks, int64_t objects, in
   std::atomic<bool> stop{false};
   std::atomic<int64_t> longest_ns{0};
   struct call {
-    double us, waited_us;
+    double us, waited_us, gave_back_us;
+    double without_us() const { return us - gave_back_us; }
   };
   std::vector<call> calls;
   double gap_us = 0;
@@ -136,6 +148,7 @@ int run_epoch(int processors, int64_t pools, int64_t stacks, int64_t objects, in
     auto ticker = rt->spawn(tick, &stop, &longest_ns);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     const double waited = waited_for_cpu_us();
+    const double gave_back = gave_back_us(*rt);
     // relaxed: as above.
     longest_ns.store(0, std::memory_order_relaxed);
     const auto begin = std::chrono::steady_clock::now();
@@ -143,17 +156,23 @@ int run_epoch(int processors, int64_t pools, int64_t stacks, int64_t objects, in
     const double us = seconds_since(begin) * 1e6;
     // relaxed: as above.
     gap_us = std::max(gap_us, static_cast<double>(longest_ns.load(std::memory_order_relaxed)) / 1e3);
-    calls.push_back({us, waited_for_cpu_us() - waited});
+    calls.push_back({us, waited_for_cpu_us() - waited, gave_back_us(*rt) - gave_back});
     stop = true;
     ticker.get();
     stop = false;
   }
-  std::sort(calls.begin(), calls.end(), [](const call& a, const call& b) { return a.us < b.us; });
-  const call& worst = calls.back();
-  const auto longer = std::count_if(calls.begin(), calls.end(), [](const call& c) { return c.us > 1000; });
-  std::printf("epoch %d: median %.0f, p99 %.0f, worst %.0f us (%.0f us of waiting for a CPU), %ld of %zu above 1 ms\n",
-              processors, calls[calls.size() / 2].us, calls[calls.size() * 99 / 100].us, worst.us, worst.waited_us,
-              static_cast<long>(longer), calls.size());
+  const auto print = [&](const char* name, auto us_of) {
+    std::sort(calls.begin(), calls.end(), [&](const call& a, const call& b) { return us_of(a) < us_of(b); });
+    const call& worst = calls.back();
+    const auto longer = std::count_if(calls.begin(), calls.end(), [&](const call& c) { return us_of(c) > 1000; });
+    std::printf(
+        "%s %d: median %.0f, p99 %.0f, worst %.0f us (%.0f us of waiting for a CPU, %.0f us of giving back), "
+        "%ld of %zu above 1 ms\n",
+        name, processors, us_of(calls[calls.size() / 2]), us_of(calls[calls.size() * 99 / 100]), us_of(worst),
+        worst.waited_us, worst.gave_back_us, static_cast<long>(longer), calls.size());
+  };
+  print("epoch", [](const call& c) { return c.us; });
+  print("epoch_without_giving_back", [](const call& c) { return c.without_us(); });
   std::printf("epoch_longest_gap %d: %.0f us\n", processors, gap_us);
   return 0;
 }

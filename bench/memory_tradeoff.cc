@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -83,6 +85,23 @@ std::string line_from(double x1, double y1, double x2, double y2) {
          "\" stroke=\"#dddddd\"/>\n";
 }
 
+struct label {
+  double x, y;
+  std::string text;
+};
+
+// Points that lie so close that their labels would overlap have one together, above the highest.
+void add_label(std::vector<label>& labels, label next) {
+  constexpr double close_x = 30, close_y = 16;
+  label* last = labels.empty() ? nullptr : &labels.back();
+  if (last == nullptr || std::abs(last->x - next.x) > close_x || std::abs(last->y - next.y) > close_y) {
+    labels.push_back(std::move(next));
+    return;
+  }
+  last->y = std::min(last->y, next.y);
+  last->text += ", " + next.text;
+}
+
 std::string plot(const std::vector<side>& sides) {
   double most_mib = 0, most_cpu = 0;
   for (const side& s : sides)
@@ -109,14 +128,16 @@ std::string plot(const std::vector<side>& sides) {
   for (std::size_t s = 0; s < sides.size(); ++s) {
     const std::string colour = colours[s % colours.size()];
     std::string path, points;
+    std::vector<label> labels;
     for (std::size_t i = 0; i < percentages.size(); ++i) {
       const double x = at_x(sides[s].median(i, &figures::peak_mib));
       const double y = at_y(sides[s].median(i, &figures::cpu_seconds));
       path += i == 0 ? 'M' : 'L';
       path += number(x) + " " + number(y);
       points += "<circle cx=\"" + number(x) + "\" cy=\"" + number(y) + "\" r=\"4\" fill=\"" + colour + "\"/>\n";
-      points += text_at(x, y - 9, "middle", name_of(percentages[i]));
+      add_label(labels, {.x = x, .y = y, .text = name_of(percentages[i])});
     }
+    for (const label& l : labels) points += text_at(l.x, l.y - 9, "middle", l.text);
     svg += "<path d=\"" + path + "\" fill=\"none\" stroke=\"" + colour + "\" stroke-width=\"1.5\"/>\n" + points;
     const double at = width - right - 70;
     const double row = top - 24 + 16 * static_cast<double>(s);

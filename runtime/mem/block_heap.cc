@@ -333,7 +333,7 @@ uint64_t block_heap::release_some(uint64_t most_bytes) noexcept {
   // relaxed: a hint. Cleared first, so that an epoch's end meanwhile is not lost.
   has_returnable_.store(false, std::memory_order_relaxed);
   uint64_t sorted = 0;
-  while (sorted < most_bytes && sort_batch(sorted)) continue;
+  while (sorted < most_bytes && sort_batches(sorted)) continue;
   uint64_t done = 0;
   while (done < most_bytes) {
     std::array<slab_info*, chunk_units> slabs;
@@ -358,29 +358,40 @@ uint64_t block_heap::release_some(uint64_t most_bytes) noexcept {
   return done;
 }
 
-// False: no batch is idle.
-bool block_heap::sort_batch(uint64_t& bytes) noexcept {
-  free_block* batch = nullptr;
-  std::size_t at = 0;
+// False: no batch is idle. Nobody used the blocks for long, so each of them is a cache miss that leads to the next one:
+// several batches are walked side by side, which lets their misses overlap.
+bool block_heap::sort_batches(uint64_t& bytes) noexcept {
+  std::array<free_block*, batches_side_by_side> at{};
+  uint32_t batches = 0;
+  std::size_t from = 0;
   {
     spin_guard guard(lock_);
-    for (std::size_t looks = 0; looks < depots_.size() && batch == nullptr; ++looks) {
-      at = sort_cursor_;
-      batch = depots_[at].idle.pop();
-      if (batch == nullptr) sort_cursor_ = (sort_cursor_ + 1) % depots_.size();
+    for (std::size_t looks = 0; looks < depots_.size(); ++looks) {
+      from = sort_cursor_;
+      while (batches < at.size() && (at[batches] = depots_[from].idle.pop()) != nullptr) ++batches;
+      if (batches != 0) break;
+      sort_cursor_ = (sort_cursor_ + 1) % depots_.size();
     }
   }
-  if (batch == nullptr) return false;
-  const auto kind = static_cast<block_kind>(at / class_count);
-  const std::size_t size_class = at % class_count;
-  std::array<char*, most_batch> blocks;
-  while (batch != nullptr) {
-    uint32_t count = 0;
-    for (; batch != nullptr && count < most_batch; batch = batch->next)
-      blocks[count++] = reinterpret_cast<char*>(batch);
-    bytes += count * class_bytes(size_class);
-    spin_guard guard(lock_);
-    put(kind, size_class, blocks.data(), count, true);
+  if (batches == 0) return false;
+  const auto kind = static_cast<block_kind>(from / class_count);
+  const std::size_t size_class = from % class_count;
+  std::array<std::array<char*, most_batch>, batches_side_by_side> blocks;
+  for (bool more = true; more;) {
+    std::array<uint32_t, batches_side_by_side> counts{};
+    more = false;
+    for (uint32_t step = 0; step < most_batch; ++step)
+      for (uint32_t i = 0; i < batches; ++i) {
+        if (at[i] == nullptr) continue;
+        blocks[i][counts[i]++] = reinterpret_cast<char*>(at[i]);
+        at[i] = at[i]->next;
+      }
+    for (uint32_t i = 0; i < batches; ++i) {
+      bytes += counts[i] * class_bytes(size_class);
+      more = more || at[i] != nullptr;
+      spin_guard guard(lock_);
+      put(kind, size_class, blocks[i].data(), counts[i], true);
+    }
   }
   return true;
 }

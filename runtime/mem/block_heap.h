@@ -176,6 +176,7 @@ class block_heap {
   static constexpr uint32_t most_batch = 64;
   static constexpr std::size_t most_spans = 4;
   using span_array = std::array<block_span, most_spans>;
+  static constexpr std::size_t batches_side_by_side = 8;
 
   /// Takes up to `want` blocks; returns the number of spans, 0 when the kernel gives no memory. They count as cached,
   /// not as allocated.
@@ -313,7 +314,7 @@ class block_heap {
   uint32_t begin_release(uint64_t most_bytes, std::array<slab_info*, chunk_units>& out) noexcept;
   void end_release(slab_info& s) noexcept;
 
-  bool sort_batch(uint64_t& bytes) noexcept;  // lock_ not held
+  bool sort_batches(uint64_t& bytes) noexcept;  // lock_ not held
 
   void enter(block_cache& cache) noexcept;
   void leave(block_cache& cache) noexcept;

@@ -40,7 +40,8 @@ constexpr int steps_in_an_assist = 8;
 // The C library's heap is trimmed so seldom that it takes at most a twentieth of one CPU.
 constexpr int64_t heap_trim_rest = 4;
 
-// How many epochs in a row must leave more than the limit in use, and for how long, before that is said.
+// How many epochs in a row must leave more than the limit in use, and for how long, before that is said. A look that
+// finds nothing due, so long after the last such epoch or look, counts like one: memory that does not grow begins none.
 constexpr uint32_t epochs_before_it_is_said = 4;
 constexpr int64_t ns_before_it_is_said = 1'000'000'000;
 
@@ -256,8 +257,27 @@ bool epoch_driver::look(int64_t now, epoch_work as, uint64_t& room) noexcept {
     // What was cleared counts until it is destroyed, and the trigger was set with it.
     assists = true;
     room = 0;
+  } else {
+    judge_limit_without_epoch(now, m);
   }
   return assists && !limiter_.limits();
+}
+
+void epoch_driver::judge_limit_without_epoch(int64_t now, const held_memory& m) noexcept {
+  // relaxed: see look().
+  const bool exceeds = m.total() > static_cast<uint64_t>(limit_bytes_.load(std::memory_order_relaxed));
+  {
+    spin_guard guard(lock_);
+    if (exceeds ? now - limit_judged_ns_ < ns_before_it_is_said : over_limit_epochs_ == 0) return;
+    limit_judged_ns_ = now;
+  }
+  const bool over = exceeds && uses_more_than_limit(m);
+  bool cannot_be_kept = false;
+  {
+    spin_guard guard(lock_);
+    cannot_be_kept = limit_cannot_be_kept(over);
+  }
+  if (cannot_be_kept) say_that_the_limit_cannot_be_kept(m);
 }
 
 // Begins an epoch and clears at once what needs no pass of a processor; also while one is under way, which a processor
@@ -446,11 +466,12 @@ bool epoch_driver::uses_more_than_limit(const held_memory& m) const noexcept {
 
 // Whether epochs for the limit's sake leave more than it in use again and again; `over`: this one did. With lock_ held.
 bool epoch_driver::limit_cannot_be_kept(bool over) noexcept {
+  const int64_t now = sched_.now_ns();
+  limit_judged_ns_ = now;
   if (!over) {
     over_limit_epochs_ = 0;
     return false;
   }
-  const int64_t now = sched_.now_ns();
   if (over_limit_epochs_++ == 0) over_limit_since_ns_ = now;
   return over_limit_epochs_ >= epochs_before_it_is_said && now - over_limit_since_ns_ >= ns_before_it_is_said;
 }

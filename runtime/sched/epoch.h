@@ -239,6 +239,7 @@ class epoch_driver {
   WEFT_RARE void look_after_growth(processor& p, bool may_clean_up) noexcept;
   bool look(int64_t now, epoch_work as, uint64_t& room) noexcept;
   bool clear_for_limit(epoch_work as, uint64_t paced_bytes) noexcept;
+  void judge_limit_without_epoch(int64_t now, const held_memory& m) noexcept;
   bool look_now_and_then(int64_t now) noexcept;
   bool limit_lets_begin(int64_t now) noexcept;
   void assist(processor& p, bool may_clean_up) noexcept;
@@ -293,8 +294,9 @@ class epoch_driver {
   int64_t counted_epochs_ns_ = 0;  // what the limiter has been told
   int64_t counted_idle_ns_ = 0;
   bool judges_limit_ = false;       // the last epoch was for the limit's sake, and what it cleared is being destroyed
-  uint32_t over_limit_epochs_ = 0;  // in a row, for the limit's sake, that left more than it in use
+  uint32_t over_limit_epochs_ = 0;  // in a row, for the limit's sake, that left more than it in use; or looks
   int64_t over_limit_since_ns_ = 0;
+  int64_t limit_judged_ns_ = 0;   // when either last happened
   uint64_t last_dispatches_ = 0;  // at the end of the last epoch
   uint64_t last_bytes_ = 0;       // as above
   uint32_t still_epochs_ = 0;     // in a row, that found both as the one before had left them

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <thread>
 #include <vector>
@@ -232,6 +233,33 @@ TEST_F(BlockHeapTest, ASlabGoesBackAfterAWholeEpochWithoutUse) {
   EXPECT_EQ(after.given_back_bytes, before.strand_slab_bytes);
   EXPECT_EQ(after.mapped_bytes, before.mapped_bytes);
   EXPECT_EQ(heap_.release_some(no_limit), 0u);
+}
+
+// More batches than are walked side by side, of unequal lengths, some longer than what is sorted at once.
+TEST_F(BlockHeapTest, BatchesOfAllLengthsAreSortedWholly) {
+  std::vector<uint32_t> lengths;
+  for (uint32_t length = 1; length <= 4 * block_heap::most_batch; length += 7) lengths.push_back(length);
+  block_cache cache(heap_);
+  std::vector<void*> blocks = take(cache, std::accumulate(lengths.begin(), lengths.end(), std::size_t{0}));
+  for (const uint32_t length : lengths) {
+    free_block* first = nullptr;
+    for (uint32_t i = 0; i < length; ++i) {
+      auto* b = static_cast<free_block*>(blocks.back());
+      blocks.pop_back();
+      b->next = first;
+      first = b;
+    }
+    heap_.give_batch(block_kind::strand, task_class, first, length);
+  }
+  cache.flush();
+  heap_.end_epoch(trim_level::everything);
+  const heap_figures before = heap_.figures();
+  expect_consistent(before);
+  EXPECT_GT(before.of(block_kind::strand).free_bytes, 0u);
+  EXPECT_EQ(heap_.release_some(no_limit), before.strand_slab_bytes);
+  const heap_figures after = heap_.figures();
+  expect_consistent(after);
+  EXPECT_EQ(after.of(block_kind::strand).free_bytes, 0u);
 }
 
 TEST_F(BlockHeapTest, ASlabThatWasUsedInTheEpochStays) {

@@ -576,6 +576,13 @@ const std::vector<action>& actions() {
       {"/sync/mutex/wait/total:seconds", waits_for_mutex},
       {"/weft/blocking/queued:calls", blocks},
       {"/weft/blocking/threads:threads", blocks},
+      {"/weft/channels/bytes:bytes",
+       [](watch& w) {
+         driven_runtime rt;
+         w.begin(*rt);
+         const channel<int> made(1000);
+         w.look(*rt);
+       }},
       {"/weft/epochs/limited:epochs", is_limited},
       // Whether a call is elided is the compiler's choice.
       {"/weft/frames/elided:frames", stacks_grow, required::no},

@@ -24,7 +24,7 @@ using test::require;
 template <class T>
 using atomic = explored_atomics::atomic<T>;
 
-// What a mutant does otherwise.
+// What a mutant or a variant does otherwise.
 struct mutation {
   bool barriers = true;           // L2 and that of wake_all(), which are there for others
   bool sleeper_looks = true;      // L3 looks at asked
@@ -34,6 +34,7 @@ struct mutation {
   bool passes_for_idle = false;   // N4 to N6, not N3
   bool takes_off_list = true;     // N4
   bool looks_for_it = true;       // N6: L3 in its place
+  bool first_yields = false;      // the first worker has a task that yields all the time
 };
 
 class model {
@@ -46,6 +47,8 @@ class model {
     while (stopping_.load(std::memory_order_relaxed) == 0) {
       if (is_due(w))
         pass(w);
+      else if (me == 0 && mutated_.first_yields)
+        explored_atomics::pause();
       else
         idle(w);
     }
@@ -238,6 +241,11 @@ TEST(EpochExploreTest, AnEpochIsPassedForTwoWorkers) {
 
 TEST(EpochExploreTest, TwoCollectorsPassForAWorkerOnceEach) {
   test::passes(1, 60'000, collected_by(2, 1, {.passes_for_idle = true}));
+}
+
+TEST(EpochExploreTest, EpochsEndBesideATaskThatYieldsAndAWorkerThatSleeps) {
+  test::passes(1, 60'000, collected_by(1, 2, {.passes_for_idle = true, .first_yields = true}));
+  test::passes(0, 60'000, collected_by(2, 2, {.passes_for_idle = true, .first_yields = true}));
 }
 
 TEST(EpochExploreTest, WhoPassesForAWorkerThatMayLeaveTheListMeanwhileRacesWithIt) {

@@ -559,6 +559,48 @@ TEST_F(HostedEpochTest, ALimitThatIsExceededWhileMemoryComesAndGoesIsNotSaidToBe
   EXPECT_THAT(sys_.said, HasSubstr("held for good"));
 }
 
+// Nothing grows, so there is no second epoch for its sake.
+TEST_F(HostedEpochTest, ALimitBelowWhatIsHeldIsSaidOnceThoughNothingGrows) {
+  rt_->set_gc_percent(-1);
+  fake_pools::held = 100 * mib;
+  rt_->set_memory_limit(static_cast<int64_t>(64 * mib));
+  const auto looks = [this](int count, int64_t apart_ns) {
+    for (int i = 0; i < count; ++i) {
+      poll();
+      clock_.advance(apart_ns);
+    }
+  };
+  looks(20, 100'000'000);
+  EXPECT_EQ(epochs_by(epoch_cause::limit), 1u);
+  EXPECT_EQ(sys_.said, "") << "it may end soon";
+  looks(30, 100'000'000);
+  EXPECT_THAT(sys_.said, HasSubstr("held for good"));
+  const std::string said = sys_.said;
+  looks(100, 1'000'000'000);
+  EXPECT_EQ(sys_.said, said);
+  EXPECT_EQ(epochs_by(epoch_cause::limit), 1u);
+}
+
+TEST_F(HostedEpochTest, ALimitThatIsKeptAtSomeLookOrCouldBeIsNotSaidToBeTooLow) {
+  rt_->set_gc_percent(-1);
+  rt_->set_memory_limit(static_cast<int64_t>(64 * mib));
+  const auto looks_with = [this](uint64_t held, uint64_t idle, int count) {
+    fake_pools::held = held;
+    fake_pools::idle = idle;
+    for (int i = 0; i < count; ++i) {
+      poll();
+      clock_.advance(1'000'000'000);
+    }
+  };
+  for (int i = 0; i < 5; ++i) {
+    looks_with(100 * mib, 0, 3);
+    looks_with(10 * mib, 0, 1);
+  }
+  EXPECT_EQ(sys_.said, "");
+  looks_with(100 * mib, 50 * mib, 20);
+  EXPECT_EQ(sys_.said, "") << "what is pooled is not held for good";
+}
+
 // E3, L4 in the whole: epochs for the limit's sake take all CPU until the bucket is full.
 TEST_F(HostedEpochTest, ALimitBelowWhatIsHeldTurnsTheLimiterOnAndIsSaidOnce) {
   rt_->set_gc_percent(-1);

@@ -81,7 +81,8 @@ func runMemoryBurst(threads int) {
 		threads, parked, after[0], after[1], after[2], after[3], after[4])
 }
 
-const stwRounds = 100
+// As many as docs/memory.md has of weft. With 100,000 goroutines a round takes a third of a second.
+const stwRounds = 60
 
 func runMemoryStw(threads int) {
 	debug.SetGCPercent(-1)

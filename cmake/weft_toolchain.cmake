@@ -17,7 +17,9 @@ if(PROJECT_IS_TOP_LEVEL)
   find_program(WEFT_CCACHE ccache)
   mark_as_advanced(WEFT_CCACHE)
   if(WEFT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    set(CMAKE_CXX_COMPILER_LAUNCHER "${WEFT_CCACHE}")
+    # The sloppiness is what ccache asks for where precompiled headers are used.
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+      "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${WEFT_CCACHE}")
   endif()
 endif()
 

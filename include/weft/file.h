@@ -49,10 +49,10 @@ struct file_figures {
 
 /// An open file. Positional operations may run at the same time; those that move the position must not.
 ///
-/// Opening a file and reading from it goes on at once where everything needed is in the kernel's caches, unless the
-/// task's budget is spent; everything else parks the task. Where the ring is not available it runs on the blocking pool
-/// then, and a stop does not cut it short. As an arm of a select, a read or write is done at once by the processor's
-/// own thread.
+/// Opening a file and reading from it goes on at once where everything needed is in the kernel's caches, and lets others
+/// run whenever the task's budget is spent; everything else parks the task. Where the ring is not available it runs on
+/// the blocking pool then, and a stop does not cut it short. As an arm of a select, a read or write is done at once by
+/// the processor's own thread.
 class file : public descriptor {
  public:
   using descriptor::descriptor;

@@ -582,8 +582,7 @@ bool try_file_now(io_operation& op, descriptor* on) noexcept {
     return true;
   }
   constexpr uint32_t bytes_per_unit = 64 * 1024;
-  if (op.request.op == io_op::read) this_context.budget -= static_cast<int>(op.request.length / bytes_per_unit);
-  if (!spend_budget()) return false;
+  this_context.budget -= 1 + (op.request.op == io_op::read ? static_cast<int>(op.request.length / bytes_per_unit) : 0);
   uint32_t partly = 0;
   op.result = this_context.proc->sched.seams().sys->do_from_cache(op.request, partly);
   if (op.result != -EAGAIN) return true;
@@ -596,7 +595,7 @@ bool try_file_now(io_operation& op, descriptor* on) noexcept {
 
 std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine_handle<> leaf,
                                 std::source_location where) noexcept {
-  if (op.of_file && try_file_now(op, on)) return leaf;
+  if (op.of_file && try_file_now(op, on)) return this_context.budget > 0 ? leaf : yield_strand(leaf, where);
   int error = 0;
   io_engine* engine = io_engine::here(error);
   if (engine == nullptr) {

@@ -166,9 +166,9 @@ class io_engine final : public poller {
   std::atomic<bool> cancels_asked_{false};
 };
 
-/// An operation on a file or a path that may need no waiting: true if it has its result. What it copies is taken from
-/// the running strand's budget, and a strand that has spent its budget parks after all, so that a reader of cached
-/// files does not hold its processor. Adds the operation to the descriptor's list.
+/// An operation on a file or a path that may need no waiting: true if it has its result. It and what it copies is taken
+/// from the running strand's budget; who has spent it yields afterwards, so that a reader of cached files does not hold
+/// its processor. Adds the operation to the descriptor's list.
 bool try_file_now(io_operation& op, descriptor* on) noexcept;
 
 }  // namespace weft::detail

@@ -230,6 +230,7 @@ task<absl::StatusOr<std::vector<std::byte>>> file::read_owned_at(std::vector<std
     const absl::StatusOr<std::size_t> n = detail::finish_file_read(*this, now.outcome());
     if (!n.ok()) co_return n.status();
     buffer.resize(*n);
+    if (detail::this_context.budget <= 0) co_await yield();
     co_return std::move(buffer);
   }
   const int keeps = duplicate(*this);
@@ -336,8 +337,7 @@ task<absl::StatusOr<std::string>> read_file(std::string path, std::size_t most_b
   const std::size_t expected = std::min(expected_bytes(*opened), most_bytes) + 1;
   content.reserve(expected);
   for (std::size_t used = 0;;) {
-    const std::size_t room =
-        std::clamp(expected > used ? expected - used : content.size(), least_room, most_room);
+    const std::size_t room = std::clamp(expected > used ? expected - used : content.size(), least_room, most_room);
     content.resize(used + room);
     absl::StatusOr<std::size_t> n =
         co_await opened->read_at(std::as_writable_bytes(std::span(content)).subspan(used), used);

@@ -119,12 +119,20 @@ int32_t open_from_cache(const io_request& r) noexcept {
   return fd >= 0 ? fd : -EAGAIN;
 }
 
+// Whether a short read that ended there has met the end of the file. Where the rest is not in the page cache, it ends
+// with a page or, where those are filled in parts, with a block, and no block is smaller than this.
+bool ends_inside_a_block(uint64_t offset) noexcept {
+  constexpr uint64_t smallest_block = 512;
+  return offset % smallest_block != 0;
+}
+
 int32_t read_from_cache(const io_request& r, uint32_t& partly) noexcept {
   uint32_t done = 0;
   while (done < r.length) {
     const iovec rest{at<char>(r.address) + done, r.length - done};
-    const off_t from = r.offset == ~uint64_t{0} ? -1 : static_cast<off_t>(r.offset + done);
-    const int32_t n = outcome([&] { return ::preadv2(r.fd, &rest, 1, from, RWF_NOWAIT); });
+    const long from = r.offset == ~uint64_t{0} ? -1 : static_cast<long>(r.offset + done);
+    // Not preadv2(), which is a point of cancellation of threads: two locked instructions for nothing.
+    const int32_t n = outcome([&] { return ::syscall(SYS_preadv2, r.fd, &rest, 1L, from, 0L, RWF_NOWAIT); });
     if (n == 0) break;
     if (n < 0) {
       if (done == 0) return -EAGAIN;
@@ -132,7 +140,7 @@ int32_t read_from_cache(const io_request& r, uint32_t& partly) noexcept {
       return -EAGAIN;
     }
     done += static_cast<uint32_t>(n);
-    if (from == -1) break;  // a pipe, say, gives what it has
+    if (from == -1 || ends_inside_a_block(r.offset + done)) break;  // a pipe, say, gives what it has
   }
   return static_cast<int32_t>(done);
 }

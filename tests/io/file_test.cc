@@ -2,6 +2,7 @@
 //
 // The disk is the system of these tests: it can say that nothing is cached, or only the beginning of a read, and it can
 // hold back what was read.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -58,6 +59,7 @@ class slow_disk final : public os::system {
     return system::do_now(request);
   }
   int32_t do_from_cache(const detail::io_request& request, uint32_t& partly) noexcept override {
+    if (fast) return system::do_from_cache(request, partly);
     partly = 0;
     if (request.op != detail::io_op::read || request.length <= cached) return -EAGAIN;
     detail::io_request some = request;
@@ -76,6 +78,7 @@ class slow_disk final : public os::system {
 
   std::atomic<bool> hold{false};
   uint32_t cached = 0;  // so many bytes of each read
+  bool fast = false;    // as the real one is
   std::atomic<int> duplicates{0};
   std::atomic<int> closed{0};
 };
@@ -121,6 +124,53 @@ TEST_P(FileTest, AReadThatIsPartlyCachedIsPutTogether) {
     EXPECT_EQ(text_of(std::span(buffer).first(*n)), content.substr(2));
     EXPECT_EQ(*(co_await read_file(path_)), content);
     EXPECT_EQ((co_await read_file(path_, 19)).status().code(), absl::StatusCode::kResourceExhausted);
+  });
+}
+
+TEST_P(FileTest, AReadIsShortOnlyAtTheEndHoweverLongTheFileIs) {
+  disk.fast = true;
+  rt->run([&]() -> task<> {
+    for (const std::size_t length : {0, 1, 511, 512, 513, 4095, 4096, 4097, 8192, 10'000, 16'384, 20'000}) {
+      std::string text(length, '.');
+      for (std::size_t i = 0; i < length; ++i) text[i] = static_cast<char>('a' + i % 26);
+      const absl::Status written = co_await write_file(path_, text);
+      EXPECT_TRUE(written.ok()) << written;
+      EXPECT_EQ(*(co_await read_file(path_)), text);
+      absl::StatusOr<file> f = co_await file::open(path_);
+      std::vector<std::byte> buffer(32'768);
+      for (const std::size_t offset : {0, 1, 512, 4096, 5000}) {
+        absl::StatusOr<std::size_t> n = co_await f->read_at(buffer, offset);
+        EXPECT_EQ(text_of(std::span(buffer).first(*n)), text.substr(std::min(offset, length)));
+      }
+    }
+  });
+}
+
+TEST_P(FileTest, AReaderOfCachedFilesLetsOthersRun) {
+  disk.fast = true;
+  rt->run([&]() -> task<> {
+    absl::StatusOr<file> f = co_await file::open(path_);
+    std::array<std::byte, 64> buffer;
+    for (const bool owned : {false, true}) {
+      bool ran = false;
+      join_handle<void> other = spawn(
+          [](bool& set) -> task<> {
+            set = true;
+            co_return;
+          },
+          std::ref(ran));
+      for (int reads = 0; reads < 10'000 && !ran; ++reads) {
+        if (owned) {
+          const absl::StatusOr<std::vector<std::byte>> read = co_await f->read_owned_at(std::vector<std::byte>(64), 0);
+          EXPECT_TRUE(read.ok()) << read.status();
+        } else {
+          const absl::StatusOr<std::size_t> n = co_await f->read_at(buffer, 0);
+          EXPECT_TRUE(n.ok()) << n.status();
+        }
+      }
+      EXPECT_TRUE(ran);
+      co_await other;
+    }
   });
 }
 

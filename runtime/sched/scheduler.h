@@ -45,6 +45,7 @@
 #include "sched/global_queue.h"
 #include "sched/processor.h"
 #include "sched/stop.h"
+#include "sched/trace_recorder.h"
 
 namespace weft::detail {
 
@@ -132,7 +133,8 @@ class scheduler {
     return (gate_.load(std::memory_order_seq_cst) & gate_closed) == 0;
   }
 
-  /// Whether launch_task() has to look closer: admission is closed, or scopes are being pruned or stopped.
+  /// Whether launch_task() has to look closer: admission is closed, scopes are being pruned or stopped, or tasks are
+  /// recorded.
   bool gate_is_open() const noexcept {
     // seq_cst: as above.
     return gate_.load(std::memory_order_seq_cst) == 0;
@@ -172,6 +174,13 @@ class scheduler {
       stops_.let_pass();
   }
   stop_registry& stops() noexcept { return stops_; }
+
+  /// A task is about to become ready, maybe one to be recorded.
+  void note_arrival(uint64_t id) noexcept {
+    if (trace_ != nullptr) trace_->arrived(id, now_ns());
+  }
+  /// Writes the trace, if there is to be one, after the workers have ended. Once.
+  void write_trace() noexcept;
   epoch_driver& epochs() noexcept { return epochs_; }
   bool stops_workers() const noexcept {
     // acquire: pairs with stop_workers().
@@ -222,9 +231,9 @@ class scheduler {
   uint32_t searching_workers() const noexcept;
   uint32_t thread_count() const noexcept;
 
-  /// A batch of task ids: the first; the caller owns id_batch of them, and need not use all.
-  uint64_t take_ids() noexcept;
-  static constexpr uint64_t id_batch = 32;
+  /// The first of `count` task ids, which are the caller's.
+  uint64_t take_ids(uint64_t count) noexcept;
+  static constexpr uint64_t id_batch = 32;  ///< most that a processor takes at once
 
   /// A block for a strand or segment, from the running processor's cache if it is ours.
   void* take_block(mem::block_kind kind, std::size_t size_class) noexcept;
@@ -321,6 +330,8 @@ class scheduler {
   void close_pollers() noexcept;
   bool sleep_of(worker& w, int64_t timeout_ns) noexcept;
   void run(processor& p, const work& w) noexcept;
+  WEFT_INLINE void run_unrecorded(processor& p, const work& w) noexcept;
+  WEFT_RARE void run_recorded(processor& p, const work& w) noexcept;
   void run_strand(processor& p, strand* s) noexcept;
   void run_fork(processor& p, fork_entry* e) noexcept;
   bool take_mail(processor& p, sched::inbox<strand>& mail, work& out) noexcept;
@@ -363,6 +374,7 @@ class scheduler {
   blocking_pool blocking_;
   stop_registry stops_{*this};
   epoch_driver epochs_;
+  std::unique_ptr<trace_recorder> trace_;  // null: nothing is recorded; set before the workers start
   // drive::host: the set of the two others, which the host watches.
   int wake_fd_ = -1;
   int event_fd_ = -1;  // signalled when a strand comes from outside
@@ -383,7 +395,8 @@ class scheduler {
   alignas(64) std::atomic<uint32_t> stopping_{0};    // 1: workers end
   static constexpr uint32_t gate_closed = 1;         // no new tasks
   static constexpr uint32_t gate_prunes_scopes = 2;  // new tasks are noted
-  static constexpr uint32_t gate_stop_pass = 4;      // times the stop passes, which new tasks ask
+  static constexpr uint32_t gate_records = 4;        // new tasks go into the trace
+  static constexpr uint32_t gate_stop_pass = 8;      // times the stop passes, which new tasks ask
   std::atomic<uint32_t> gate_{0};
   static constexpr uint32_t ending_drains = 1;     // the end of the last task signals drained_
   static constexpr uint32_t ending_stop_pass = 2;  // times the stop passes

@@ -160,6 +160,14 @@ case_a_recorded_trace_is_replayed_at_a_volume() {
   has "$work/t.csv" '"operations",400'
 }
 
+case_a_program_records_a_trace_of_its_tasks_that_is_replayed() {
+  WEFT_TRACE="$work/t" WEFT_LAB_SNAPSHOT=/dev/null "$snapshot_program" 0
+  [[ $(grep -c '^[0-9]' "$work/t") == 2 ]] || die "not the two tasks of the program: $(cat "$work/t")"
+  grep -q '^0 [1-9][0-9]* 0$' "$work/t" || die "the main task is not the first, or did nothing: $(cat "$work/t")"
+  "$lab" replay "$work/t" --rounds=2 --csv="$work/t.csv" >"$work/out"
+  has "$work/t.csv" '"operations",2'
+}
+
 case_a_sweep_compares_each_value_with_the_first() {
   "$lab" sweep mixed --tasks=200 --rate=5k,10k,20k --rounds=2 --html="$work/s.html" >"$work/out"
   has "$work/out" "20k"

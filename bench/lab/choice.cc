@@ -315,6 +315,12 @@ void add_memory(std::vector<choice>& all) {
       memory_limit(),
       {{"burst --count=1 --gc-percent=off vs --memory-limit=32MiB", less,
         "epochs come when memory does not suffice, though nothing else asks for them", "peak_resident_bytes"}}));
+  all.push_back(expecting(
+      on_off("pools", "pools keep what tasks give back; off: each get makes an object and each give-back destroys one",
+             [](settings& s) -> bool& { return s.options.pools; }),
+      {{"buffers --owner=pool --buffers=1M vs --pools=off", more, "each record has a new buffer"},
+       {"burst --count=1 vs --pools=off", less, "buffers of a size that is not needed any more are gone",
+        "peak_resident_bytes"}}));
   all.push_back(expecting(stack_limit(), {{"fib --n=34 vs --stack-limit=1MiB", none,
                                            "it is looked at only when a stack takes memory for a new segment"}}));
 }

@@ -131,6 +131,10 @@ struct options {
   /// not smaller; 0 to 100. What the program holds besides needs room too, so take less than 100.
   int memory_limit_percent_of_cgroup = 0;
 
+  /// Whether pools keep what this runtime's tasks give back. Without it each get makes an object and each give-back
+  /// destroys one, as if there were no pools; to compare.
+  bool pools = true;
+
   io_backend io = io_backend::automatic;
 
   /// Most threads that run weft::blocking calls at the same time, 1 to 10000.

@@ -64,6 +64,10 @@ struct wait_figures {
   std::atomic<int64_t> mutexes_ns{0};                             // for mutexes, scaled to all waits
 };
 
+/// Figures that metrics must not let fall: differences of counters, and times that run on while they are read.
+enum class rising_figure : uint8_t { hand_offs, hops, parks, user_ns, idle_ns, elided_frames };
+inline constexpr std::size_t rising_figure_count = static_cast<std::size_t>(rising_figure::elided_frames) + 1;
+
 /// Whether this is a wait for a mutex, one way or the other.
 constexpr bool waits_for_mutex(wait_reason reason) noexcept {
   return reason == wait_reason::mutex_lock || reason == wait_reason::shared_mutex_lock ||
@@ -276,9 +280,10 @@ class scheduler {
 
   const wait_figures& waits() const noexcept { return waits_; }
 
-  /// The most that metrics have reported of those figures that might fall otherwise: differences of counters, and
-  /// times that run on while they are read.
-  std::array<std::atomic<uint64_t>, 6>& reported() noexcept { return reported_; }
+  /// The most that metrics have reported of a figure that might fall otherwise.
+  std::atomic<uint64_t>& most_reported(rising_figure figure) noexcept {
+    return most_reported_[static_cast<std::size_t>(figure)];
+  }
 
   /// The figures per entry function that plain threads count.
   struct locked_entries {
@@ -405,7 +410,7 @@ class scheduler {
   std::atomic<uint64_t> foreign_finished_{0};
   std::atomic<uint64_t> foreign_frames_{0};
   wait_figures waits_;
-  std::array<std::atomic<uint64_t>, 6> reported_{};
+  std::array<std::atomic<uint64_t>, rising_figure_count> most_reported_{};
   locked_entries foreign_entries_;
   os::note drained_;
 

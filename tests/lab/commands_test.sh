@@ -58,8 +58,11 @@ case_incomplete_commands_say_what_they_need() {
 case_paths_that_cannot_be_used_are_named_before_measuring() {
   refused "cannot write '/nope/x'" run fib --json=/nope/x
   refused "cannot write '/nope/x'" record /nope/x
-  refused "cannot read the trace '/nope'" replay /nope
-  refused "cannot read '/nope'" report /nope
+  refused "cannot read '/nope': No such file" replay /nope
+  refused "cannot read '/nope': No such file" report /nope
+  refused "cannot read '$work': Is a directory" replay "$work"
+  refused "cannot read '$work': Is a directory" report "$work"
+  refused "cannot read '$work': Is a directory" expectations --docs="$work"
 }
 
 case_broken_files_are_refused_with_the_place() {

@@ -11,47 +11,32 @@
 //
 // Each way runs in a process of its own, forked before it has any thread, because memory that one has freed would be
 // reused by the next.
-#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <weft/channel.h>
 #include <weft/go.h>
 #include <weft/join_handle.h>
 #include <weft/task.h>
 #include <weft/time.h>
 
 #include "bench_support.h"
+#include "gate.h"
 #include "resident.h"
 
 namespace {
 
 using namespace std::chrono_literals;
-
-// What all tasks of a run share; each has one pointer to it.
-struct shared_gate {
-  struct nothing {};
-  weft::channel<nothing> gate{0};  // closed at the end
-  std::atomic<int64_t> arrived{0};
-  std::atomic<int64_t> released{0};
-};
-
-weft::task<> wait_at_gate(shared_gate* c) {
-  // relaxed, as in all of these: plain counts, read again until they are complete.
-  c->arrived.fetch_add(1, std::memory_order_relaxed);
-  (void)co_await c->gate.receive();
-  // relaxed: see above.
-  c->released.fetch_add(1, std::memory_order_relaxed);
-}
+using weft_bench::shared_gate;
+using weft_bench::wait_at_gate;
+using weft_bench::wait_until;
 
 weft::task<> wait_deeper(shared_gate* c, int depth) {
   if (depth == 0)
@@ -61,10 +46,10 @@ weft::task<> wait_deeper(shared_gate* c, int depth) {
 }
 
 weft::task<> wait_long(shared_gate* c) {
-  // relaxed: see wait_at_gate().
+  // relaxed: a plain count, as in wait_at_gate().
   c->arrived.fetch_add(1, std::memory_order_relaxed);
   (void)co_await weft::sleep_for(1h);
-  // relaxed: see wait_at_gate().
+  // relaxed: a plain count, as in wait_at_gate().
   c->released.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -82,11 +67,6 @@ weft::task<> start(std::string_view way, shared_gate* c, std::vector<weft::join_
   co_return;
 }
 
-void wait_until(const std::atomic<int64_t>& count, int64_t wanted) {
-  // relaxed: see wait_at_gate().
-  while (count.load(std::memory_order_relaxed) < wanted) std::this_thread::sleep_for(1ms);
-}
-
 int measure(const char* way, int processors, int64_t tasks) {
   shared_gate c;
   std::vector<weft::join_handle<void>> handles(static_cast<std::size_t>(tasks));  // touched before the first reading
@@ -96,7 +76,6 @@ int measure(const char* way, int processors, int64_t tasks) {
     const int64_t before = weft_bench::resident_bytes();
     rt->run(start, std::string_view(way), &c, &handles, tasks);
     wait_until(c.arrived, tasks);
-    std::this_thread::sleep_for(50ms);  // the last ones are between their count and their park
     const int64_t after = weft_bench::resident_bytes();
     c.gate.close();
     if (std::strcmp(way, "sleep") == 0)

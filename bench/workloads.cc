@@ -26,14 +26,12 @@
 // repeated workloads grow until a run lasts about half a second.
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <numeric>
 #include <span>
 #include <string>
-#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -49,6 +47,7 @@
 #include <weft/this_task.h>
 #include <weft/wait_group.h>
 
+#include "gate.h"
 #include "peers/fork_join_work.h"
 #include "peers/peer.h"
 #include "resident.h"
@@ -56,7 +55,6 @@
 
 namespace {
 
-using namespace std::chrono_literals;
 using items = weft::channel<std::uint64_t>;
 using counter = std::atomic<std::uint64_t>;
 
@@ -313,44 +311,26 @@ double run_yield(weft::runtime& rt, std::uint64_t tasks) {
   return ns_per_round / static_cast<double>(tasks);
 }
 
-// What all parked tasks share; each has one pointer to it.
-struct shared_gate {
-  struct nothing {};
-  weft::channel<nothing> gate{0};  // closed at the end
-  counter arrived{0};
-  counter released{0};
-};
-
-weft::task<> wait_at_gate(shared_gate* shared) {
-  // relaxed: plain counts, read again until they are complete.
-  shared->arrived.fetch_add(1, std::memory_order_relaxed);
-  (void)co_await shared->gate.receive();
-  // relaxed: as above.
-  shared->released.fetch_add(1, std::memory_order_relaxed);
-}
-
-weft::task<> park_all(shared_gate* shared) {
-  for (std::uint64_t i = 0; i < million; ++i) weft::go(wait_at_gate, shared);
+weft::task<> park_all(weft_bench::shared_gate* shared) {
+  for (std::uint64_t i = 0; i < million; ++i) weft::go(weft_bench::wait_at_gate, shared);
   co_return;
 }
 
 double run_parked(weft::runtime& rt) {
-  shared_gate shared;
+  weft_bench::shared_gate shared;
   const std::int64_t before = weft_bench::resident_bytes();
   rt.run(park_all, &shared);
-  while (shared.arrived < million) std::this_thread::sleep_for(1ms);
-  std::this_thread::sleep_for(50ms);  // the last ones are between their count and their receive
+  weft_bench::wait_until(shared.arrived, million);
   const std::int64_t after = weft_bench::resident_bytes();
   shared.gate.close();
-  while (shared.released < million) std::this_thread::sleep_for(1ms);
+  weft_bench::wait_until(shared.released, million);
   return static_cast<double>(after - before) / static_cast<double>(million);
 }
 
 // A workload of another file; null if there is none of that name.
 const weft_bench::workload* find_workload(const std::string& name) {
-  for (const auto& listed :
-       {weft_bench::channel_workloads(), weft_bench::lock_workloads(), weft_bench::pool_workloads(),
-        weft_bench::timer_workloads()})
+  for (const auto& listed : {weft_bench::channel_workloads(), weft_bench::lock_workloads(),
+                             weft_bench::pool_workloads(), weft_bench::timer_workloads()})
     for (const weft_bench::workload& found : listed)
       if (name == found.name) return &found;
   return nullptr;

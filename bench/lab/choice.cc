@@ -224,8 +224,8 @@ void add_stealing(std::vector<choice>& all) {
           {{"half", weft::steal_share::half}, {"quarter", weft::steal_share::quarter}, {"one", weft::steal_share::one}},
           "how much of a processor's queue a thief takes",
           [](settings& s) -> weft::steal_share& { return s.options.scheduling.steal; }),
-      {{"spawn-storm --tasks=200k --work=500 --processors=2 vs --steal=one", more,
-        "a thief comes back for each task; but what full queues give to the global one needs no thief",
+      {{"spawn-storm --tasks=200 --work=20000 --processors=2 vs --steal=one", more,
+        "a thief comes back for each task, where it would have had half of the queue at once",
         "/weft/sched/steals:steals"}}));
   all.push_back(expecting(
       one_of<weft::victim_order>("victim-order",
@@ -315,6 +315,12 @@ void add_memory(std::vector<choice>& all) {
       memory_limit(),
       {{"burst --count=1 --gc-percent=off vs --memory-limit=32MiB", less,
         "epochs come when memory does not suffice, though nothing else asks for them", "peak_resident_bytes"}}));
+  all.push_back(expecting(
+      on_off("pools", "pools keep what tasks give back; off: each get makes an object and each give-back destroys one",
+             [](settings& s) -> bool& { return s.options.pools; }),
+      {{"buffers --owner=pool --buffers=1M vs --pools=off", more, "each record has a new buffer"},
+       {"burst --count=1 vs --pools=off", less, "buffers of a size that is not needed any more are gone",
+        "peak_resident_bytes"}}));
   all.push_back(expecting(stack_limit(), {{"fib --n=34 vs --stack-limit=1MiB", none,
                                            "it is looked at only when a stack takes memory for a new segment"}}));
 }
@@ -330,14 +336,14 @@ std::vector<choice> make_choices() {
   add_waking(all);
   add_timers(all);
   add_memory(all);
-  all.push_back(expecting(
-      one_of<weft::io_backend>("io",
-                               {{"automatic", weft::io_backend::automatic},
-                                {"uring", weft::io_backend::uring},
-                                {"epoll", weft::io_backend::epoll}},
-                               "back end of files and sockets",
-                               [](settings& s) -> weft::io_backend& { return s.options.io; }),
-      {{"echo --count=10k --io=uring vs --io=epoll", more, "each read and each write is a system call of its own"}}));
+  all.push_back(expecting(one_of<weft::io_backend>("io",
+                                                   {{"automatic", weft::io_backend::automatic},
+                                                    {"uring", weft::io_backend::uring},
+                                                    {"epoll", weft::io_backend::epoll}},
+                                                   "back end of files and sockets",
+                                                   [](settings& s) -> weft::io_backend& { return s.options.io; }),
+                          {{"echo --count=20k --processors=1 --io=uring vs --io=epoll", more,
+                            "each read and each write is a system call of its own"}}));
   all.push_back(expecting(
       number("blocking-threads", 1, 10'000, {"1", "4", "512"}, "most threads that run blocking calls at the same time",
              [](settings& s) -> int& { return s.options.blocking_threads; }),

@@ -8,9 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -26,6 +24,7 @@
 #include "peers.h"
 #include "self_check.h"
 #include "show.h"
+#include "text_file.h"
 #include "trace.h"
 #include "values.h"
 
@@ -221,12 +220,6 @@ absl::Status write_reports(const document& d, const lab_options& lab) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return misuse("cannot read '" + path + "'");
-  return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-}
-
 // Measures, prints, writes; the exit status.
 int finish(document d, const std::vector<variant>& variants, const lab_options& lab) {
   if (lab.dry_run) {
@@ -252,16 +245,6 @@ document begin(const char* kind, const words& all) {
   d.command = "weft-lab";
   for (const std::string& word : all) d.command += " " + (word.find(' ') == word.npos ? word : "'" + word + "'");
   return d;
-}
-
-std::string effect_text(const expectation& e) {
-  const std::string what = e.figure.empty() ? "what it is judged by" : std::string(e.figure);
-  switch (e.expected) {
-    case expectation::effect::more: return "B has more of " + what;
-    case expectation::effect::less: return "B has less of " + what;
-    case expectation::effect::none: break;
-  }
-  return "no measurable difference";
 }
 
 void print_choice(const choice& c) {
@@ -310,8 +293,8 @@ int list(const command_line& line, const words&) {
     if (c != nullptr) {
       print_choice(*c);
       for (const expectation& e : c->expectations)
-        std::printf("  expected of `compare %s`: %s, because %s\n", std::string(e.command).c_str(),
-                    effect_text(e).c_str(), std::string(e.because).c_str());
+        std::printf("  expected of compare %s\n    %s, because %s\n", std::string(e.command).c_str(),
+                    expected_of(e).c_str(), std::string(e.because).c_str());
     }
   }
   return 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "check.h"
 #include "record.h"
 #include "stats.h"
+#include "variant.h"
 
 namespace weft_lab {
 
@@ -39,6 +41,9 @@ struct document {
   double level = criteria{}.level;
   uint64_t seed = 1;
 };
+
+/// Measures the sides, A first.
+using measurer = std::function<document(const std::vector<variant>& sides)>;
 
 /// A line of a table.
 struct row {

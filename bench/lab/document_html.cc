@@ -26,7 +26,8 @@ h1 { font-size: 1.4rem; margin: 0 0 .3rem; } h2 { font-size: 1.1rem; margin: 2re
 code, pre { font: 13px/1.45 ui-monospace, monospace; } pre { background: var(--card); padding: .7rem; overflow: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
-th { color: var(--soft); font-weight: 600; } th:first-child, td:first-child, td:last-child { text-align: left; }
+th { color: var(--soft); font-weight: 600; } th:first-child, td:first-child, .said { text-align: left; }
+.said span { white-space: nowrap; } .differs { font-weight: 600; } .wide { overflow-x: auto; }
 .conclusion { background: var(--card); border-left: 4px solid #0072b2; padding: .7rem 1rem; font-weight: 600; }
 .warning { background: var(--card); border-left: 4px solid #d55e00; padding: .5rem 1rem; margin: .4rem 0; }
 .answer { border: 1px solid var(--line); border-radius: 6px; padding: .2rem 1rem 1rem; margin: 1rem 0; }
@@ -44,10 +45,17 @@ std::string element(const char* name, const std::string& inside) {
 }
 
 std::string cells(const std::vector<std::string>& texts, const char* kind = "td") {
-  std::string line = "<tr>";
+  std::string line;
   for (const std::string& text : texts) line += element(kind, escape(text));
-  return line + "</tr>\n";
+  return line;
 }
+
+// A cell of words, among those with numbers.
+std::string words(const std::string& inside, const char* kind = "td") {
+  return "<" + std::string(kind) + " class=\"said\">" + inside + "</" + kind + ">";
+}
+
+std::string line_of(const std::string& cells) { return element("tr", cells) + "\n"; }
 
 std::string name_of(const document& d, std::size_t i) {
   if (d.kind == "sweep") return d.swept + "=" + d.swept_values[i];
@@ -63,23 +71,23 @@ std::string range_of(const comparison& c) {
 
 // All sides' medians; for each but the first how it differs.
 std::string table_of(const document& d) {
-  std::vector<std::string> head{""};
+  std::string head = cells({""}, "th");
   for (std::size_t i = 0; i < d.sides.size(); ++i) {
-    head.push_back(name_of(d, i));
-    if (i > 0) head.push_back("against the first");
+    head += cells({name_of(d, i)}, "th");
+    if (i > 0) head += words("against the first", "th");
   }
-  std::string out = "<table>\n" + cells(head, "th");
+  std::string out = "<div class=\"wide\"><table>\n" + line_of(head);
   for (const row& r : rows_of(d)) {
-    std::vector<std::string> line{r.what};
+    std::string line = cells({r.what});
     for (std::size_t i = 0; i < d.sides.size(); ++i) {
-      line.push_back(show(median(series(d.sides[i].runs, r.figure)), r.unit));
+      line += cells({show(median(series(d.sides[i].runs, r.figure)), r.unit)});
       if (i == 0) continue;
       const comparison c = compare_row(d, r, i);
-      line.push_back(range_of(c) + " " + word_for(r, c.found));
+      line += words(element("span", escape(range_of(c))) + " " + escape(word_for(r, c.found)));
     }
-    out += cells(line);
+    out += line_of(line);
   }
-  return out + "</table>\n";
+  return out + "</table></div>\n";
 }
 
 std::string check_html(const document& d) {
@@ -88,10 +96,11 @@ std::string check_html(const document& d) {
   std::string out = "<h2>The practical check</h2>\n";
   for (const answer& a : answers) {
     out += "<div class=\"answer\">" + element("h3", escape(a.question)) + "\n<p><b>" + escape(a.verdict) +
-           "</b> &ndash; " + escape(a.sentence) + "</p>\n<table>\n" + cells({"", "A", "B", "B against A", ""}, "th");
+           "</b> &ndash; " + escape(a.sentence) + "</p>\n<table>\n" +
+           line_of(cells({"", "A", "B", "B against A", ""}, "th"));
     for (const evidence& e : a.parts)
-      out += cells({e.what, show(e.compared.a, e.unit), show(e.compared.b, e.unit), range_of(e.compared),
-                    std::string(to_string(e.compared.found))});
+      out += line_of(cells({e.what, show(e.compared.a, e.unit), show(e.compared.b, e.unit), range_of(e.compared)}) +
+                     words(escape(std::string(to_string(e.compared.found)))));
     out += "</table>\n";
     std::string notes;
     for (const std::string& note : a.notes) notes += note + "\n";
@@ -221,10 +230,10 @@ std::string plots_of(const document& d) {
 }
 
 std::string settings_html(const document& d) {
-  std::string out = "<table>\n";
+  std::string out = "<div class=\"wide\"><table>\n";
   std::vector<std::string> head{"in force"};
   for (std::size_t i = 0; i < d.sides.size(); ++i) head.push_back(name_of(d, i));
-  out += cells(head, "th");
+  out += line_of(cells(head, "th"));
   std::vector<std::string> names;
   for (const side& s : d.sides)
     for (const auto& [name, value] : s.settings)
@@ -235,9 +244,10 @@ std::string settings_html(const document& d) {
       const auto found = std::ranges::find(s.settings, name, &std::pair<std::string, std::string>::first);
       line.push_back(found == s.settings.end() ? "" : found->second);
     }
-    out += cells(line);
+    const bool differs = std::any_of(line.begin() + 1, line.end(), [&](const auto& text) { return text != line[1]; });
+    out += differs ? "<tr class=\"differs\">" + cells(line) + "</tr>\n" : line_of(cells(line));
   }
-  return out + "</table>\n";
+  return out + "</table></div>\n";
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "launch.h"
 #include "show.h"
+#include "text_file.h"
 
 namespace weft_lab {
 
@@ -102,11 +103,10 @@ absl::StatusOr<std::vector<const choice*>> choices_named(const std::vector<std::
 }
 
 absl::Status write_page(const std::string& path, const std::vector<std::pair<std::string, std::string>>& measured) {
-  std::ifstream old(path, std::ios::binary);
-  const std::string old_page((std::istreambuf_iterator<char>(old)), std::istreambuf_iterator<char>());
-  old.close();
+  const absl::StatusOr<std::string> old_page = read_file(path);
+  if (!old_page.ok() && !absl::IsNotFound(old_page.status())) return old_page.status();
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out << page_of_choices(old_page, measured);
+  out << page_of_choices(old_page.value_or(""), measured);
   out.close();
   return out ? absl::OkStatus() : absl::InvalidArgumentError("cannot write '" + path + "'");
 }
@@ -126,6 +126,11 @@ absl::StatusOr<std::vector<variant>> sides_of(const expectation& e) {
   for (const auto& [name, value] : line->given_b)
     if (absl::Status s = set_option(b, name, value); !s.ok()) return s;
   return std::vector<variant>{*a, b};
+}
+
+std::string expected_of(const expectation& e) {
+  const std::string name = figure_of(e);
+  return text_of(e.expected, name) + " (" + name + ")";
 }
 
 std::string row_key(const expectation& e) { return "| `" + std::string(e.command) + "` | `" + figure_of(e) + "` | "; }
@@ -169,8 +174,7 @@ std::string page_of_choices(const std::string& old_page,
   return page;
 }
 
-absl::StatusOr<int> check_expectations(const command_line& line,
-                                       const std::function<document(const std::vector<variant>& sides)>& measure) {
+absl::StatusOr<int> check_expectations(const command_line& line, const measurer& measure) {
   std::string page;
   for (const auto& [name, value] : line.given) {
     if (name != "docs" || value.empty())

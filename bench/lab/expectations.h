@@ -4,7 +4,6 @@
 // every choice: what it is, what is expected of it, and what came out, refuted expectations, too.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +25,9 @@ absl::StatusOr<std::vector<variant>> sides_of(const expectation& e);
 std::string page_of_choices(const std::string& old_page,
                             const std::vector<std::pair<std::string, std::string>>& measured);
 
+/// What is expected of B, in words: "slower (time_per_operation_ns)".
+std::string expected_of(const expectation& e);
+
 /// What tells an expectation's line in the page from the others.
 std::string row_key(const expectation& e);
 
@@ -40,7 +42,6 @@ bool as_expected(const expectation& e, const std::string& said);
 ///
 /// Returns the exit status: 0, all as expected; 1, not all; 130, interrupted. Error: INVALID_ARGUMENT, nothing was
 /// measured.
-absl::StatusOr<int> check_expectations(const command_line& line,
-                                       const std::function<document(const std::vector<variant>& sides)>& measure);
+absl::StatusOr<int> check_expectations(const command_line& line, const measurer& measure);
 
 }  // namespace weft_lab

@@ -38,6 +38,12 @@ std::vector<std::string> split(const std::string& text) {
   return list;
 }
 
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += " " + name;
+  return text;
+}
+
 absl::StatusOr<request> read_request(const command_line& line) {
   request r;
   if (!line.words.empty() || line.has_vs) return absl::InvalidArgumentError("peers takes options only (weft-lab help)");
@@ -143,7 +149,9 @@ absl::StatusOr<std::string> line_of(const request& r, const std::string& workloa
     if (interrupted()) return absl::CancelledError("interrupted");
     if (has.back()) present.push_back(p);
   }
-  if (!has[0]) return absl::InvalidArgumentError("weft_workloads cannot run '" + workload + "' on " + threads);
+  if (!has[0])
+    return absl::InvalidArgumentError("weft_workloads cannot run '" + workload + "' on " + threads +
+                                      "; without --only these are compared:" + listed(request{}.workloads));
   peer_runs runs(present, workload, threads, lab);
   plan p;
   p.precision = lab.precision;

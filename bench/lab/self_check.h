@@ -5,17 +5,11 @@
 // method; this shows it of the whole, with real processes.
 #pragma once
 
-#include <functional>
-#include <vector>
-
+#include "absl/status/statusor.h"
 #include "command_line.h"
 #include "document.h"
-#include "variant.h"
 
 namespace weft_lab {
-
-/// Measures the sides, A first.
-using measurer = std::function<document(const std::vector<variant>& sides)>;
 
 /// Prints a line for each comparison, and what they come to. Options: --only=WORKLOAD,... and --sessions=N, how often
 /// each workload is compared with itself.

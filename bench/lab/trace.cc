@@ -5,8 +5,9 @@
 #include <charconv>
 #include <cmath>
 #include <fstream>
-#include <iterator>
 #include <limits>
+
+#include "text_file.h"
 
 namespace weft_lab {
 
@@ -68,11 +69,9 @@ absl::StatusOr<trace> parse_trace(std::string_view name, std::string_view text) 
 }
 
 absl::StatusOr<trace> read_trace(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError("cannot read the trace '" + path + "'");
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) return absl::NotFoundError("cannot read the trace '" + path + "'");
-  return parse_trace(path, text);
+  const absl::StatusOr<std::string> text = read_file(path);
+  if (!text.ok()) return text.status();
+  return parse_trace(path, *text);
 }
 
 std::string to_text(const trace& t) {

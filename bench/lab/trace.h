@@ -39,7 +39,7 @@ class trace {
 /// INVALID_ARGUMENT with `name:line: what is wrong`.
 absl::StatusOr<trace> parse_trace(std::string_view name, std::string_view text);
 
-/// The file's trace; NOT_FOUND and the like with the path, or what parse_trace() says.
+/// The file's trace; or what read_file() or parse_trace() says.
 absl::StatusOr<trace> read_trace(const std::string& path);
 
 std::string to_text(const trace& t);

@@ -4,12 +4,9 @@
 // process of its own (measure.h), so a workload runs once and need not clean up what the process's end cleans up.
 //
 //   outcome run_ping_pong(context& c) {
-//     const auto count = static_cast<uint64_t>(c["count"]);
-//     check(c.rt().run(ask, count / 10) == count / 10, "wrong answer");       // warm-up: not measured
-//     uint64_t answered = 0;
-//     c.timed([&] { answered = c.rt().run(ask, count); });                    // measured, once in a run
-//     check(answered == count, "wrong answer");
-//     return {.operations = count};
+//     return warm_up_and_measure(
+//         c, static_cast<uint64_t>(c["count"]), [&](uint64_t n) { return c.rt().run(ask, n); },
+//         [](uint64_t n) { return n; }, "wrong number of answers");
 //   }
 //
 // To add one: write it in a workloads_*.cc, put it into that file's span, and if the file is new, add its function to
@@ -116,6 +113,18 @@ class context {
   const trace* replayed_ = nullptr;
   trace* recorded_ = nullptr;
 };
+
+/// A run as most workloads do it: a tenth of the work to warm up, then all of it, measured. `work(n)` does so much and
+/// returns what came of it, which must be `right(n)`; `wrong` says what is wrong else.
+template <class Work, class Right>
+outcome warm_up_and_measure(context& c, uint64_t count, Work&& work, Right&& right, const char* wrong) {
+  const uint64_t fewer = count / 10 + 1;
+  check(work(fewer) == right(fewer), wrong);
+  uint64_t came = 0;
+  c.timed([&] { came = work(count); });
+  check(came == right(count), wrong);
+  return {.operations = count, .latencies_ns = {}, .figures = {}};
+}
 
 /// What comparisons look at first.
 enum class judged_by : uint8_t {

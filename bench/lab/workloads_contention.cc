@@ -22,6 +22,7 @@ using weft_lab::compute;
 using weft_lab::context;
 using weft_lab::outcome;
 using weft_lab::parameter;
+using weft_lab::warm_up_and_measure;
 
 constexpr parameter yields_parameter{"yields", 0, 1, 0, "on: a task yields while it has what the others wait for"};
 
@@ -31,6 +32,21 @@ struct contest {
   int64_t work;
   bool yields;
 };
+
+// `take_turns(how)` has so many tasks take turns, and returns how many there were.
+template <class TakeTurns>
+outcome contend(context& c, uint64_t tasks, TakeTurns&& take_turns) {
+  const uint64_t each = static_cast<uint64_t>(c["count"]) / tasks + 1;
+  outcome out = warm_up_and_measure(
+      c, each,
+      [&](uint64_t n) {
+        const contest how{n, c["work"], c["yields"] != 0};
+        return take_turns(&how);
+      },
+      [&](uint64_t n) { return tasks * n; }, "wrong number of turns");
+  out.operations = tasks * each;
+  return out;
+}
 
 // mutex ---------------------------------------------------------------------------------------------------------------
 
@@ -66,13 +82,7 @@ constexpr std::array mutex_parameters{
 
 outcome run_mutex(context& c) {
   const auto tasks = static_cast<uint64_t>(c["tasks"]);
-  const contest all{static_cast<uint64_t>(c["count"]) / tasks + 1, c["work"], c["yields"] != 0};
-  const contest few{all.each / 10 + 1, all.work, all.yields};
-  check(c.rt().run(contend_for_lock, tasks, &few) == tasks * few.each, "wrong number of turns");
-  uint64_t turns = 0;
-  c.timed([&] { turns = c.rt().run(contend_for_lock, tasks, &all); });
-  check(turns == tasks * all.each, "wrong number of turns");
-  return {.operations = turns, .latencies_ns = {}, .figures = {}};
+  return contend(c, tasks, [&](const contest* how) { return c.rt().run(contend_for_lock, tasks, how); });
 }
 
 // semaphore -----------------------------------------------------------------------------------------------------------
@@ -123,13 +133,7 @@ constexpr std::array semaphore_parameters{
 outcome run_semaphore(context& c) {
   const auto tasks = static_cast<uint64_t>(c["tasks"]);
   const int64_t count = c["permits"];
-  const contest all{static_cast<uint64_t>(c["count"]) / tasks + 1, c["work"], c["yields"] != 0};
-  const contest few{all.each / 10 + 1, all.work, all.yields};
-  check(c.rt().run(contend_for_permits, tasks, count, &few) == tasks * few.each, "wrong number of turns");
-  uint64_t turns = 0;
-  c.timed([&] { turns = c.rt().run(contend_for_permits, tasks, count, &all); });
-  check(turns == tasks * all.each, "wrong number of turns");
-  return {.operations = turns, .latencies_ns = {}, .figures = {}};
+  return contend(c, tasks, [&](const contest* how) { return c.rt().run(contend_for_permits, tasks, count, how); });
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

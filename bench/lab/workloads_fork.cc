@@ -34,6 +34,7 @@ using weft_lab::compute;
 using weft_lab::context;
 using weft_lab::outcome;
 using weft_lab::parameter;
+using weft_lab::warm_up_and_measure;
 
 // fib -----------------------------------------------------------------------------------------------------------------
 
@@ -298,15 +299,16 @@ constexpr std::array spawn_storm_parameters{
 };
 
 outcome run_spawn_storm(context& c) {
-  const int64_t each = c["tasks"];
   const int64_t starters = c["starters"];
   const bool joined = c["joined"] != 0;
-  const int64_t fewer = each / 10 + 1;
-  check(c.rt().run(start_all, starters, fewer, c["work"], joined) == starters * fewer, "wrong number of tasks");
-  int64_t ran = 0;
-  c.timed([&] { ran = c.rt().run(start_all, starters, each, c["work"], joined); });
-  check(ran == starters * each, "wrong number of tasks");
-  return {.operations = static_cast<uint64_t>(ran), .latencies_ns = {}, .figures = {}};
+  const auto start = [&](uint64_t n) {
+    return static_cast<uint64_t>(c.rt().run(start_all, starters, static_cast<int64_t>(n), c["work"], joined));
+  };
+  const auto all = [&](uint64_t n) { return static_cast<uint64_t>(starters) * n; };
+  const auto each = static_cast<uint64_t>(c["tasks"]);
+  outcome out = warm_up_and_measure(c, each, start, all, "wrong number of tasks");
+  out.operations = all(each);
+  return out;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

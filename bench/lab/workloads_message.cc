@@ -32,6 +32,7 @@ using weft_lab::compute;
 using weft_lab::context;
 using weft_lab::outcome;
 using weft_lab::parameter;
+using weft_lab::warm_up_and_measure;
 
 using items = weft::channel<uint64_t>;
 
@@ -71,13 +72,10 @@ constexpr std::array ping_pong_parameters{
 outcome run_ping_pong(context& c) {
   const auto count = static_cast<uint64_t>(c["count"]);
   const auto capacity = static_cast<std::size_t>(c["capacity"]);
-  const uint64_t warm_up = count / 10 + 1;
   const int64_t work = c["work"];
-  check(c.rt().run(ask, warm_up, capacity, work) == warm_up, "wrong number of answers");
-  uint64_t answers = 0;
-  c.timed([&] { answers = c.rt().run(ask, count, capacity, work); });
-  check(answers == count, "wrong number of answers");
-  return {.operations = count, .latencies_ns = {}, .figures = {}};
+  return warm_up_and_measure(
+      c, count, [&](uint64_t n) { return c.rt().run(ask, n, capacity, work); }, [](uint64_t n) { return n; },
+      "wrong number of answers");
 }
 
 // ring ----------------------------------------------------------------------------------------------------------------
@@ -128,12 +126,11 @@ outcome run_ring(context& c) {
   const auto tokens = static_cast<uint64_t>(c["tokens"]);
   // With a token before each task, all would wait for room.
   check(tokens == 1 || tokens <= tasks / 2, "too many tokens for the ring: --tokens is at most half of --tasks");
-  const uint64_t fewer = hops / 10 + 1;
-  check(c.rt().run(ring, tasks, tokens, fewer) == tokens * fewer, "wrong number of hops");
-  uint64_t passed = 0;
-  c.timed([&] { passed = c.rt().run(ring, tasks, tokens, hops); });
-  check(passed == tokens * hops, "wrong number of hops");
-  return {.operations = passed, .latencies_ns = {}, .figures = {}};
+  outcome out = warm_up_and_measure(
+      c, hops, [&](uint64_t n) { return c.rt().run(ring, tasks, tokens, n); }, [&](uint64_t n) { return tokens * n; },
+      "wrong number of hops");
+  out.operations = tokens * hops;
+  return out;
 }
 
 // fan-out -------------------------------------------------------------------------------------------------------------
@@ -172,11 +169,8 @@ outcome run_fan_out(context& c) {
   const auto count = static_cast<uint64_t>(c["count"]);
   const auto receivers = static_cast<uint64_t>(c["receivers"]);
   const auto capacity = static_cast<std::size_t>(c["capacity"]);
-  check(c.rt().run(fan_out, count / 10, receivers, capacity) == sum_below(count / 10), "wrong sum");
-  uint64_t sum = 0;
-  c.timed([&] { sum = c.rt().run(fan_out, count, receivers, capacity); });
-  check(sum == sum_below(count), "wrong sum");
-  return {.operations = count, .latencies_ns = {}, .figures = {}};
+  return warm_up_and_measure(
+      c, count, [&](uint64_t n) { return c.rt().run(fan_out, n, receivers, capacity); }, sum_below, "wrong sum");
 }
 
 // fan-in --------------------------------------------------------------------------------------------------------------
@@ -214,12 +208,9 @@ outcome run_fan_in(context& c) {
   const auto senders = static_cast<uint64_t>(c["senders"]);
   const auto receivers = static_cast<uint64_t>(c["receivers"]);
   const auto capacity = static_cast<std::size_t>(c["capacity"]);
-  const uint64_t fewer = count / 10 + 1;
-  check(c.rt().run(fan_in, fewer, senders, receivers, capacity) == sum_below(fewer), "wrong sum");
-  uint64_t sum = 0;
-  c.timed([&] { sum = c.rt().run(fan_in, count, senders, receivers, capacity); });
-  check(sum == sum_below(count), "wrong sum");
-  return {.operations = count, .latencies_ns = {}, .figures = {}};
+  return warm_up_and_measure(
+      c, count, [&](uint64_t n) { return c.rt().run(fan_in, n, senders, receivers, capacity); }, sum_below,
+      "wrong sum");
 }
 
 // select --------------------------------------------------------------------------------------------------------------
@@ -308,12 +299,8 @@ outcome run_select(context& c) {
   const auto count = static_cast<uint64_t>(c["count"]);
   const auto channels = static_cast<uint64_t>(c["channels"]);
   const auto capacity = static_cast<std::size_t>(c["capacity"]);
-  const uint64_t fewer = count / 10 + 1;
-  check(c.rt().run(send_and_select, fewer, channels, capacity) == sum_below(fewer), "wrong sum");
-  uint64_t sum = 0;
-  c.timed([&] { sum = c.rt().run(send_and_select, count, channels, capacity); });
-  check(sum == sum_below(count), "wrong sum");
-  return {.operations = count, .latencies_ns = {}, .figures = {}};
+  return warm_up_and_measure(
+      c, count, [&](uint64_t n) { return c.rt().run(send_and_select, n, channels, capacity); }, sum_below, "wrong sum");
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

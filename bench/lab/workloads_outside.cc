@@ -36,6 +36,7 @@ using weft_lab::compute;
 using weft_lab::context;
 using weft_lab::outcome;
 using weft_lab::parameter;
+using weft_lab::warm_up_and_measure;
 
 uint64_t now_ns() {
   return static_cast<uint64_t>(
@@ -90,13 +91,11 @@ outcome run_inject(context& c) {
   const auto starters = static_cast<uint64_t>(c["starters"]);
   const auto in_flight = static_cast<uint64_t>(c["in-flight"]);
   const int64_t work = c["work"];
-  const auto right = [starters](uint64_t n) { return starters * (n * (n - 1) / 2); };
-  const uint64_t fewer = each / 10 + 1;
-  check(start_from_threads(c.rt(), starters, fewer, in_flight, work) == right(fewer), "wrong sum");
-  uint64_t sum = 0;
-  c.timed([&] { sum = start_from_threads(c.rt(), starters, each, in_flight, work); });
-  check(sum == right(each), "wrong sum");
-  return {.operations = starters * each, .latencies_ns = {}, .figures = {}};
+  outcome out = warm_up_and_measure(
+      c, each, [&](uint64_t n) { return start_from_threads(c.rt(), starters, n, in_flight, work); },
+      [&](uint64_t n) { return starters * (n * (n - 1) / 2); }, "wrong sum");
+  out.operations = starters * each;
+  return out;
 }
 
 // echo ----------------------------------------------------------------------------------------------------------------

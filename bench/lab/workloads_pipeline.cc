@@ -28,6 +28,7 @@ using weft_lab::compute;
 using weft_lab::context;
 using weft_lab::outcome;
 using weft_lab::parameter;
+using weft_lab::warm_up_and_measure;
 
 // pipeline ------------------------------------------------------------------------------------------------------------
 
@@ -81,13 +82,9 @@ outcome run_pipeline(context& c) {
   const auto stages = static_cast<uint64_t>(c["stages"]);
   const auto capacity = static_cast<std::size_t>(c["capacity"]);
   const int64_t work = c["work"];
-  const auto right = [stages](uint64_t n) { return n * (n - 1) / 2 + n * (stages - 2); };
-  const uint64_t fewer = count / 10 + 1;
-  check(c.rt().run(pipeline, fewer, stages, capacity, work) == right(fewer), "wrong sum");
-  uint64_t sum = 0;
-  c.timed([&] { sum = c.rt().run(pipeline, count, stages, capacity, work); });
-  check(sum == right(count), "wrong sum");
-  return {.operations = count, .latencies_ns = {}, .figures = {}};
+  return warm_up_and_measure(
+      c, count, [&](uint64_t n) { return c.rt().run(pipeline, n, stages, capacity, work); },
+      [&](uint64_t n) { return n * (n - 1) / 2 + n * (stages - 2); }, "wrong sum");
 }
 
 // burst ---------------------------------------------------------------------------------------------------------------
@@ -212,7 +209,8 @@ constexpr std::array<weft_lab::workload, 2> workloads{{
      .run = run_pipeline},
     {.name = "burst",
      .summary = "bursts of buffers go through two stages; their size changes from time to time",
-     .shows = "memory against CPU time: gc-percent, memory-limit, and --pooled=off; look at the peak of the memory",
+     .shows =
+         "memory against CPU time: gc-percent, memory-limit, pools, and --pooled=off; look at the peak of the memory",
      .unit = "buffer",
      .parameters = burst_parameters,
      .run = run_burst},

@@ -33,6 +33,7 @@ using weft_lab::check;
 using weft_lab::context;
 using weft_lab::outcome;
 using weft_lab::parameter;
+using weft_lab::warm_up_and_measure;
 
 int64_t now_ns() {
   return std::chrono::duration_cast<nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -101,11 +102,11 @@ outcome run_timer_churn(context& c) {
   const auto pairs = static_cast<uint64_t>(c["pairs"]);
   const uint64_t each = static_cast<uint64_t>(c["count"]) / pairs + 1;
   const asker one = askers[static_cast<std::size_t>(c["timers"])];
-  check(c.rt().run(ask_in_pairs, one, pairs, each / 10 + 1) == pairs * (each / 10 + 1), "wrong number of answers");
-  uint64_t answers = 0;
-  c.timed([&] { answers = c.rt().run(ask_in_pairs, one, pairs, each); });
-  check(answers == pairs * each, "wrong number of answers");
-  return {.operations = answers, .latencies_ns = {}, .figures = {}};
+  outcome out = warm_up_and_measure(
+      c, each, [&](uint64_t n) { return c.rt().run(ask_in_pairs, one, pairs, n); },
+      [&](uint64_t n) { return pairs * n; }, "wrong number of answers");
+  out.operations = pairs * each;
+  return out;
 }
 
 // sleepers ------------------------------------------------------------------------------------------------------------

@@ -116,6 +116,10 @@ struct options {
   /// Dumps, a deadlock's too, end with the text of memory_report().
   bool memory_in_dumps = false;
 
+  /// Not empty: the file to which the runtime, when it ends, writes when each of its tasks arrived and for how long it
+  /// held processors; weft-lab replays it. Tasks run slower meanwhile. See docs/lab.md.
+  std::string trace_path;
+
   /// How much memory may grow, in percent of what the last epoch left, before the next; 0 to 1000000, or -1: off. See
   /// docs/memory.md.
   int gc_percent = 100;
@@ -127,6 +131,10 @@ struct options {
   /// not smaller; 0 to 100. What the program holds besides needs room too, so take less than 100.
   int memory_limit_percent_of_cgroup = 0;
 
+  /// Whether pools keep what this runtime's tasks give back. Without it each get makes an object and each give-back
+  /// destroys one, as if there were no pools; to compare.
+  bool pools = true;
+
   io_backend io = io_backend::automatic;
 
   /// Most threads that run weft::blocking calls at the same time, 1 to 10000.
@@ -134,8 +142,8 @@ struct options {
 
   scheduling_options scheduling;
 
-  /// The defaults, changed by WEFT_PROCS, WEFT_GC, WEFT_MEMLIMIT, WEFT_IO and WEFT_DEBUG. Error: INVALID_ARGUMENT that
-  /// names the variable, its value and what is allowed.
+  /// The defaults, changed by WEFT_PROCS, WEFT_GC, WEFT_MEMLIMIT, WEFT_IO, WEFT_DEBUG and WEFT_TRACE (trace_path).
+  /// Error: INVALID_ARGUMENT that names the variable, its value and what is allowed.
   static absl::StatusOr<options> from_env();
 
   /// Whether every field is in range. Error: INVALID_ARGUMENT that names the field, its value and the range.

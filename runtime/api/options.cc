@@ -85,6 +85,13 @@ absl::Status read_debug(const char* text, options& out) {
   return absl::OkStatus();
 }
 
+absl::Status read_trace(const char* text, options& out) {
+  if (*text == '\0')
+    return absl::InvalidArgumentError("weft: WEFT_TRACE is \"\"; allowed is the path of a file to write");
+  out.trace_path = text;
+  return absl::OkStatus();
+}
+
 struct choice {
   std::string_view field;
   int value;
@@ -119,11 +126,9 @@ absl::StatusOr<options> options::from_env() {
     const char* name;
     absl::Status (*read)(const char* text, options& out);
   };
-  static constexpr variable variables[] = {{"WEFT_PROCS", read_processors},
-                                           {"WEFT_GC", read_gc},
-                                           {"WEFT_MEMLIMIT", read_memory_limit},
-                                           {"WEFT_IO", read_io},
-                                           {"WEFT_DEBUG", read_debug}};
+  static constexpr variable variables[] = {{"WEFT_PROCS", read_processors},      {"WEFT_GC", read_gc},
+                                           {"WEFT_MEMLIMIT", read_memory_limit}, {"WEFT_IO", read_io},
+                                           {"WEFT_DEBUG", read_debug},           {"WEFT_TRACE", read_trace}};
   options out;
   for (const variable& v : variables) {
     const char* text = std::getenv(v.name);

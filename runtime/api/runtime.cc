@@ -66,6 +66,7 @@ runtime::~runtime() {
     s.seams().sys->write_stderr("weft: waiting for a task or a blocking call that still runs after shutdown:\n" +
                                 dump());
     s.stop_workers(INT64_MAX);
+    s.write_trace();
     s.destroy_tasks();
   }
   if (impl_->sched->has_held_handles()) {
@@ -105,6 +106,7 @@ shutdown_report runtime::shutdown(std::chrono::nanoseconds deadline) {
   if (!drained) report.stragglers = detail::list_tasks(s);
   impl_->stopped = s.stop_workers(drained ? INT64_MAX : 1'000'000'000);
   report.timed_out_running = !impl_->stopped;
+  if (impl_->stopped) s.write_trace();
   if (impl_->stopped && !drained) s.destroy_tasks();
   impl_->report = report;
   return report;

@@ -30,6 +30,8 @@ namespace weft::metrics {
 
 namespace {
 
+using detail::rising_figure;
+
 double seconds(int64_t ns) noexcept { return static_cast<double>(ns) * 1e-9; }
 
 /// The most that `most` ever was, `now` included.
@@ -98,14 +100,15 @@ cpu_times reading::read_cpu() {
     total_ns += now - sched.start_ns();
     read_idle_ns += idle;
   }
-  const auto idle_ns =
-      static_cast<int64_t>(raise_to(sched.reported()[4], static_cast<uint64_t>(std::max<int64_t>(read_idle_ns, 0))));
+  const auto idle_ns = static_cast<int64_t>(
+      raise_to(sched.most_reported(rising_figure::idle_ns), static_cast<uint64_t>(std::max<int64_t>(read_idle_ns, 0))));
   const int64_t gc_ns = epoch_cpu_ns(detail::epoch_work::assist) + epoch_cpu_ns(detail::epoch_work::dedicated) +
                         epoch_cpu_ns(detail::epoch_work::idle);
   const int64_t scavenge_ns =
       epoch_cpu_ns(detail::epoch_work::scavenge_assist) + epoch_cpu_ns(detail::epoch_work::scavenge_background);
   const int64_t rest_ns = std::max<int64_t>(total_ns - idle_ns - gc_ns - scavenge_ns, 0);
-  const auto user_ns = static_cast<int64_t>(raise_to(sched.reported()[3], static_cast<uint64_t>(rest_ns)));
+  const auto user_ns =
+      static_cast<int64_t>(raise_to(sched.most_reported(rising_figure::user_ns), static_cast<uint64_t>(rest_ns)));
   return {.total = seconds(idle_ns + gc_ns + scavenge_ns + user_ns),
           .idle = seconds(idle_ns),
           .user = seconds(user_ns),
@@ -200,13 +203,13 @@ void each(reading& r, writer out) {
 }
 
 /// What one sum has more than others. They are read one after the other while they grow, so the difference is off by a
-/// little, and might fall: the most that was ever reported, at `Place`, is the least that will be.
-template <std::size_t Place, auto All, auto... Without>
+/// little, and might fall: the most that was ever reported, is the least that will be.
+template <rising_figure Figure, auto All, auto... Without>
 void remaining(reading& r, writer out) {
   const uint64_t all = sum<All>(r);
   const uint64_t without = (sum<Without>(r) + ...);
   const uint64_t now = all > without ? all - without : 0;
-  out.uint64(raise_to(r.sched.reported()[Place], now));
+  out.uint64(raise_to(r.sched.most_reported(Figure), now));
 }
 
 /// A histogram of the processors, summed.
@@ -447,7 +450,9 @@ constexpr std::array rows{
          "Times that an epoch was due for the memory limit, and epochs took too much CPU time for it.", u64, total},
         [](reading& r, writer out) { out.uint64(r.epochs().limited_epochs); }},
     row{{"/weft/frames/elided:frames", "Coroutine calls whose frame the compiler put into the caller's.", u64, total},
-        [](reading& r, writer out) { out.uint64(raise_to(r.sched.reported()[5], r.sched.elided_frames())); }},
+        [](reading& r, writer out) {
+          out.uint64(raise_to(r.sched.most_reported(rising_figure::elided_frames), r.sched.elided_frames()));
+        }},
     row{{"/weft/frames/stack:frames",
          "Coroutine frames put on a task's stack, counted when the coroutine is awaited, forked or started.", u64,
          total},
@@ -547,10 +552,10 @@ constexpr std::array rows{
     row{{"/weft/sched/global-queue:tasks", "Ready tasks in the queue that all processors share.", u64, gauge},
         [](reading& r, writer out) { out.uint64(r.sched.global().size()); }},
     row{{"/weft/sched/hand-offs:hops", "Hops to the task that was readied or joined last.", u64, total},
-        remaining<0, &processor_counters::dispatches, &processor_counters::loop_dispatches,
+        remaining<rising_figure::hand_offs, &processor_counters::dispatches, &processor_counters::loop_dispatches,
                   &processor_counters::queue_hops>},
     row{{"/weft/sched/hops:hops", "Dispatches straight from one task to the next, past the worker's loop.", u64, total},
-        remaining<1, &processor_counters::dispatches, &processor_counters::loop_dispatches>},
+        remaining<rising_figure::hops, &processor_counters::dispatches, &processor_counters::loop_dispatches>},
     row{{"/weft/sched/idle:processors", "Processors whose worker sleeps.", u64, gauge},
         [](reading& r, writer out) { out.uint64(r.sched.idle_workers()); }},
     row{{"/weft/sched/long-resumes-before-io:resumes",
@@ -562,7 +567,7 @@ constexpr std::array rows{
     row{{"/weft/sched/overflows:strands", "Tasks moved from a full ring to the global queue.", u64, total},
         counted<&processor_counters::overflows>},
     row{{"/weft/sched/parks:parks", "Times that a task stopped running without ending or yielding.", u64, total},
-        remaining<2, &processor_counters::dispatches, &processor_counters::tasks_finished,
+        remaining<rising_figure::parks, &processor_counters::dispatches, &processor_counters::tasks_finished,
                   &processor_counters::yields>},
     row{{"/weft/sched/run-next-steals:strands", "Tasks taken from a computing processor's run-next slot.", u64, total},
         counted<&processor_counters::run_next_steals>},

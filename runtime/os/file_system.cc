@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -38,6 +39,10 @@ node_kind kind_of_entry(const dirent& entry, const std::string& path) noexcept {
   }
   struct stat figures{};
   return ::lstat(path.c_str(), &figures) == 0 ? kind_of_mode(figures.st_mode) : node_kind::other;
+}
+
+absl::Status cannot_write(const std::string& path, int error) {
+  return absl::ErrnoToStatus(error, "cannot write \"" + path + "\"");
 }
 
 }  // namespace
@@ -85,6 +90,31 @@ uint32_t open_flags(bool read, bool write, bool append, bool create, bool trunca
   if (truncate) flags |= O_TRUNC;
   if (exclusive) flags |= O_EXCL;
   return flags;
+}
+
+absl::StatusOr<output_file> output_file::open(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, new_file_mode);
+  if (fd < 0) return cannot_write(path, errno);
+  return output_file(path, fd);
+}
+
+output_file::~output_file() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void output_file::write(std::string_view text) noexcept {
+  while (!text.empty() && error_ == 0) {
+    const ssize_t n = ::write(fd_, text.data(), text.size());
+    if (n >= 0)
+      text.remove_prefix(static_cast<size_t>(n));
+    else if (errno != EINTR)
+      error_ = errno;
+  }
+}
+
+absl::Status output_file::close() {
+  if (::close(std::exchange(fd_, -1)) != 0 && error_ == 0) error_ = errno;
+  return error_ == 0 ? absl::OkStatus() : cannot_write(path_, error_);
 }
 
 }  // namespace weft::os

@@ -6,7 +6,11 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace weft::os {
 
@@ -30,6 +34,31 @@ struct node {
 
 /// Appends what is in a directory, by name. 0 or -errno.
 int list_nodes(const std::string& directory, std::vector<node>& out);
+
+/// A file that is written from its beginning to its end, with blocking calls. Not for the threads of processors.
+class output_file {
+ public:
+  /// Makes the file, or empties the one that is there. Error: why not, with the path.
+  static absl::StatusOr<output_file> open(const std::string& path);
+
+  output_file(output_file&& other) noexcept
+      : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), error_(other.error_) {}
+  output_file& operator=(output_file&&) = delete;
+  ~output_file();
+
+  /// Appends. An error is kept for close(), and nothing more is written.
+  void write(std::string_view text) noexcept;
+
+  /// Error: the first one that a write met, or the last close did, with the path.
+  absl::Status close();
+
+ private:
+  output_file(std::string path, int fd) noexcept : path_(std::move(path)), fd_(fd) {}
+
+  std::string path_;
+  int fd_;
+  int error_ = 0;
+};
 
 extern const int this_directory;  ///< AT_FDCWD
 extern const uint32_t empty_path_flag, no_sync_flag, basic_stats_mask, new_file_mode;

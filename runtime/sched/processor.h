@@ -105,11 +105,12 @@ class idle_clock {
 /// each time.
 class slice_turns {
  public:
-  explicit slice_turns(const scheduling_options& rules) noexcept
+  /// `one_each`: slices of one dispatch, which changes nobody's turn.
+  slice_turns(const scheduling_options& rules, bool one_each) noexcept
       : intervals_{rules.run_next_in_a_row, rules.global_queue_interval, rules.io_interval},
         left_(intervals_),
         // Without a ring each dispatch comes from the global queue, by way of the loop.
-        longest_(rules.global_fifo ? 1 : INT32_MAX),
+        longest_(rules.global_fifo || one_each ? 1 : INT32_MAX),
         length_(shortest_left()),
         coincide_(longest_ > 1 && left_[0] == left_[1] && left_[1] == left_[2]) {}
 
@@ -159,14 +160,14 @@ class alignas(128) processor {
  public:
   static constexpr uint32_t ring_capacity = 256;
 
-  /// `shared`: there are other processors.
-  processor(scheduler& owner, mem::block_heap& heap, uint32_t number, bool shared, uint64_t seed,
+  /// `shared`: there are other processors. `recorded`: what tasks work is, see trace_recorder.h.
+  processor(scheduler& owner, mem::block_heap& heap, uint32_t number, bool shared, bool recorded, uint64_t seed,
             const scheduling_options& rules)
       : sched(owner),
         index(number),
         readies_plainly(rules.run_next && !rules.global_fifo && rules.wakes != wake_policy::eager),
         budget(rules.budget),
-        turns(rules),
+        turns(rules, recorded),
         random(seed),
         blocks(heap),
         forks(1024, shared && rules.stealing),

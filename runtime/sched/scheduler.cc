@@ -51,8 +51,8 @@ scheduler::scheduler(const options& opts, os::seams seams, uint32_t processors, 
   }();
   (void)registered;
   for (uint32_t i = 0; i < processors; ++i)
-    processors_.push_back(
-        std::make_unique<processor>(*this, heap_, i, processors > 1, seams_.random->next(), opts_.scheduling));
+    processors_.push_back(std::make_unique<processor>(*this, heap_, i, processors > 1, !opts_.trace_path.empty(),
+                                                      seams_.random->next(), opts_.scheduling));
   if (opts_.scheduling.timers == timer_placement::global)
     for (auto& p : processors_) p->timers_at = processors_[0].get();
   if (how != drive::threads)
@@ -75,6 +75,14 @@ scheduler::~scheduler() {
 }
 
 absl::Status scheduler::start() noexcept {
+  if (!opts_.trace_path.empty()) {
+    absl::StatusOr<os::output_file> file = os::output_file::open(opts_.trace_path);
+    if (!file.ok())
+      return absl::Status(file.status().code(), "weft: the trace of tasks: " + std::string(file.status().message()));
+    trace_ = std::make_unique<trace_recorder>(*std::move(file), start_ns_);
+    // seq_cst: no task has come yet.
+    gate_.fetch_or(gate_records, std::memory_order_seq_cst);
+  }
   if (how_ == drive::host) {
     absl::StatusOr<int> fd = seams_.sys->create_event_fd();
     if (!fd.ok()) return fd.status();
@@ -171,9 +179,9 @@ uint64_t scheduler::elided_frames() const noexcept {
   return WEFT_MAY_ELIDE && called > framed ? called - framed : 0;
 }
 
-uint64_t scheduler::take_ids() noexcept {
+uint64_t scheduler::take_ids(uint64_t count) noexcept {
   // relaxed: only uniqueness counts.
-  return next_id_.fetch_add(id_batch, std::memory_order_relaxed);
+  return next_id_.fetch_add(count, std::memory_order_relaxed);
 }
 
 // --- ready ---------------------------------------------------------------------------------------------------------
@@ -527,6 +535,18 @@ bool scheduler::stop_workers(int64_t patience_ns) noexcept {
   if (!blocking_.close(give_up == INT64_MAX ? INT64_MAX : std::max<int64_t>(give_up - now_ns(), 0))) return false;
   stop_monitor();
   return true;
+}
+
+void scheduler::write_trace() noexcept {
+  if (trace_ == nullptr) return;
+  std::string text;
+  if (const absl::Status written = trace_->write(); !written.ok())
+    text = "weft: the trace of tasks: " + std::string(written.message()) + "\n";
+  else if (const uint64_t n = trace_->left_out(); n != 0)
+    text = "weft: the trace \"" + opts_.trace_path + "\" lacks " + std::to_string(n) +
+           " task(s) that came after its first hour, or after its first " + std::to_string(trace_recorder::most_tasks) +
+           " tasks\n";
+  seams_.sys->write_stderr(text);
 }
 
 bool scheduler::has_held_handles() noexcept {

@@ -45,6 +45,7 @@
 #include "sched/global_queue.h"
 #include "sched/processor.h"
 #include "sched/stop.h"
+#include "sched/trace_recorder.h"
 
 namespace weft::detail {
 
@@ -62,6 +63,10 @@ struct wait_figures {
   std::array<std::atomic<int64_t>, wait_reason_count> sums_ns{};  // of what the histograms count
   std::atomic<int64_t> mutexes_ns{0};                             // for mutexes, scaled to all waits
 };
+
+/// Figures that metrics must not let fall: differences of counters, and times that run on while they are read.
+enum class rising_figure : uint8_t { hand_offs, hops, parks, user_ns, idle_ns, elided_frames };
+inline constexpr std::size_t rising_figure_count = static_cast<std::size_t>(rising_figure::elided_frames) + 1;
 
 /// Whether this is a wait for a mutex, one way or the other.
 constexpr bool waits_for_mutex(wait_reason reason) noexcept {
@@ -132,7 +137,8 @@ class scheduler {
     return (gate_.load(std::memory_order_seq_cst) & gate_closed) == 0;
   }
 
-  /// Whether launch_task() has to look closer: admission is closed, or scopes are being pruned or stopped.
+  /// Whether launch_task() has to look closer: admission is closed, scopes are being pruned or stopped, or tasks are
+  /// recorded.
   bool gate_is_open() const noexcept {
     // seq_cst: as above.
     return gate_.load(std::memory_order_seq_cst) == 0;
@@ -172,6 +178,13 @@ class scheduler {
       stops_.let_pass();
   }
   stop_registry& stops() noexcept { return stops_; }
+
+  /// A task is about to become ready, maybe one to be recorded.
+  void note_arrival(uint64_t id) noexcept {
+    if (trace_ != nullptr) trace_->arrived(id, now_ns());
+  }
+  /// Writes the trace, if there is to be one, after the workers have ended. Once.
+  void write_trace() noexcept;
   epoch_driver& epochs() noexcept { return epochs_; }
   bool stops_workers() const noexcept {
     // acquire: pairs with stop_workers().
@@ -222,9 +235,9 @@ class scheduler {
   uint32_t searching_workers() const noexcept;
   uint32_t thread_count() const noexcept;
 
-  /// A batch of task ids: the first; the caller owns id_batch of them, and need not use all.
-  uint64_t take_ids() noexcept;
-  static constexpr uint64_t id_batch = 32;
+  /// The first of `count` task ids, which are the caller's.
+  uint64_t take_ids(uint64_t count) noexcept;
+  static constexpr uint64_t id_batch = 32;  ///< most that a processor takes at once
 
   /// A block for a strand or segment, from the running processor's cache if it is ours.
   void* take_block(mem::block_kind kind, std::size_t size_class) noexcept;
@@ -267,9 +280,10 @@ class scheduler {
 
   const wait_figures& waits() const noexcept { return waits_; }
 
-  /// The most that metrics have reported of those figures that might fall otherwise: differences of counters, and
-  /// times that run on while they are read.
-  std::array<std::atomic<uint64_t>, 6>& reported() noexcept { return reported_; }
+  /// The most that metrics have reported of a figure that might fall otherwise.
+  std::atomic<uint64_t>& most_reported(rising_figure figure) noexcept {
+    return most_reported_[static_cast<std::size_t>(figure)];
+  }
 
   /// The figures per entry function that plain threads count.
   struct locked_entries {
@@ -321,6 +335,8 @@ class scheduler {
   void close_pollers() noexcept;
   bool sleep_of(worker& w, int64_t timeout_ns) noexcept;
   void run(processor& p, const work& w) noexcept;
+  WEFT_INLINE void run_unrecorded(processor& p, const work& w) noexcept;
+  WEFT_RARE void run_recorded(processor& p, const work& w) noexcept;
   void run_strand(processor& p, strand* s) noexcept;
   void run_fork(processor& p, fork_entry* e) noexcept;
   bool take_mail(processor& p, sched::inbox<strand>& mail, work& out) noexcept;
@@ -363,6 +379,7 @@ class scheduler {
   blocking_pool blocking_;
   stop_registry stops_{*this};
   epoch_driver epochs_;
+  std::unique_ptr<trace_recorder> trace_;  // null: nothing is recorded; set before the workers start
   // drive::host: the set of the two others, which the host watches.
   int wake_fd_ = -1;
   int event_fd_ = -1;  // signalled when a strand comes from outside
@@ -383,7 +400,8 @@ class scheduler {
   alignas(64) std::atomic<uint32_t> stopping_{0};    // 1: workers end
   static constexpr uint32_t gate_closed = 1;         // no new tasks
   static constexpr uint32_t gate_prunes_scopes = 2;  // new tasks are noted
-  static constexpr uint32_t gate_stop_pass = 4;      // times the stop passes, which new tasks ask
+  static constexpr uint32_t gate_records = 4;        // new tasks go into the trace
+  static constexpr uint32_t gate_stop_pass = 8;      // times the stop passes, which new tasks ask
   std::atomic<uint32_t> gate_{0};
   static constexpr uint32_t ending_drains = 1;     // the end of the last task signals drained_
   static constexpr uint32_t ending_stop_pass = 2;  // times the stop passes
@@ -392,7 +410,7 @@ class scheduler {
   std::atomic<uint64_t> foreign_finished_{0};
   std::atomic<uint64_t> foreign_frames_{0};
   wait_figures waits_;
-  std::array<std::atomic<uint64_t>, 6> reported_{};
+  std::array<std::atomic<uint64_t>, rising_figure_count> most_reported_{};
   locked_entries foreign_entries_;
   os::note drained_;
 

@@ -173,7 +173,7 @@ constexpr uintptr_t link_joinable = segment::link_first | task_control::scope_ow
 
 WEFT_NOINLINE uint64_t launch_task_elsewhere(scheduler& s, task_control* t, void* root_frame, const void* started_at,
                                              uintptr_t link) noexcept {
-  const uint64_t id = s.take_ids();
+  const uint64_t id = s.take_ids(1);
   publish_task(t, root_frame, started_at, id, link);
 #if !WEFT_COUNT_FRAMES
   note_started(s, nullptr, t, 1);
@@ -184,6 +184,7 @@ WEFT_NOINLINE uint64_t launch_task_elsewhere(scheduler& s, task_control* t, void
   std_atomics::light_barrier();  // pairs with the heavy barrier in drain()
   if (this_context.proc == nullptr) s.count_foreign_frames();
   if (!s.admits()) return refuse_task(s, nullptr, t, root_frame);
+  s.note_arrival(id);
   s.ready(t);
   return id;
 }
@@ -203,7 +204,7 @@ WEFT_RARE void refill_ids(processor& p, task_control* t, void* root_frame) noexc
     p.tasks_looked_over = created;
   }
   if (t->top != &t->first) note_root_growth(p.sched, &p, t);
-  p.next_task_id = p.sched.take_ids();
+  p.next_task_id = p.sched.take_ids(count);
   p.last_task_id = p.next_task_id + count;
 }
 
@@ -221,8 +222,9 @@ WEFT_INLINE uint64_t scope_for(processor& p, strand* starter, task_control* by, 
 }
 
 // The gate is not open. False: the task is refused.
-WEFT_RARE bool pass_gate(scheduler& s, task_control* t, uint64_t scope) noexcept {
+WEFT_RARE bool pass_gate(scheduler& s, task_control* t, uint64_t id, uint64_t scope) noexcept {
   if (!s.admits()) return false;
+  s.note_arrival(id);
   if (s.prunes_scopes()) s.stops().note(scope);  // N1 of [scope-prune]
   if (s.stops_scopes() && s.stops().stops_births_in(scope))
     // relaxed: L3, as in launch_task().
@@ -253,7 +255,7 @@ WEFT_INLINE uint64_t launch_task(scheduler* sched, task_control* t, void* root_f
   publish_task(t, root_frame, started_at, id, link | scope << task_control::scope_shift);  // L1
   s.count_created(p);                                                                      // A1
   std_atomics::light_barrier();  // L2; pairs with the heavy barriers of drain() and of stop.cc
-  if (!s.gate_is_open() && !pass_gate(s, t, scope)) [[unlikely]]
+  if (!s.gate_is_open() && !pass_gate(s, t, id, scope)) [[unlikely]]
     return refuse_task(s, p, t, root_frame);
   // relaxed: L3; after the passes were asked, since one that is over has left its flag with the starter.
   if (starter != nullptr && starter->stop.load(std::memory_order_relaxed) == stop_asked) [[unlikely]]

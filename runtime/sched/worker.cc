@@ -607,6 +607,22 @@ strand* scheduler::fire_timers(processor& p, int64_t now, uint32_t& count) noexc
 }
 
 void scheduler::run(processor& p, const work& w) noexcept {
+  if (trace_ != nullptr) [[unlikely]]
+    return run_recorded(p, w);
+  run_unrecorded(p, w);
+}
+
+void scheduler::run_recorded(processor& p, const work& w) noexcept {
+  // relaxed: written before the fork's entry became public; taking it was the acquire.
+  strand* s = w.ready != nullptr ? w.ready : w.fork->core->owner.load(std::memory_order_relaxed);
+  // relaxed: the task lives at least until this has run; afterwards it may be another's.
+  const uint64_t id = task_of(s)->id.load(std::memory_order_relaxed);
+  const int64_t begin = now_ns();
+  run_unrecorded(p, w);
+  trace_->worked(id, now_ns() - begin);
+}
+
+WEFT_INLINE void scheduler::run_unrecorded(processor& p, const work& w) noexcept {
   if (w.ready != nullptr)
     run_strand(p, w.ready);
   else

@@ -41,6 +41,12 @@ constexpr bool drops_at_random = true;
 constexpr bool drops_at_random = false;
 #endif
 
+// Whether the calling task's runtime is told to have no pools; see options.pools.
+bool keeps_nothing() noexcept {
+  const processor* p = this_context.proc;
+  return p != nullptr && !p->sched.opts().pools;
+}
+
 bool lucky() {
   thread_local base::fast_random dice(reinterpret_cast<uintptr_t>(&dice));
   return dice.below(4) != 0;
@@ -132,7 +138,7 @@ class pool_registry {
     raise_end(s.number + 1);
     s.enrolled = true;
     if (!s.linked) list.link(s);
-    if (!s.core.looks_at_puts_) s.core.set_fast(s, s);
+    if (!s.core.looks_at_puts_ && !keeps_nothing()) s.core.set_fast(s, s);
   }
 
   // The epoch's passes.
@@ -498,6 +504,10 @@ pool_node* pool_core::take_slow(pool_node** blank) noexcept {
 }
 
 pool_node* pool_core::take_from(pool_slot& s) noexcept {
+  if (keeps_nothing()) [[unlikely]] {
+    s.misses.add();
+    return nullptr;
+  }
   pool_node* n = s.take_one();
   owner_counter* hit = &s.hits_private;
   if (n == nullptr) {
@@ -585,7 +595,7 @@ void pool_core::give_any(pool_node* n, bool donated) noexcept {
   const bool admitted = with_slot([&](pool_slot& s) {
     s.puts.add();
     if (donated) s.donated.add();
-    if (looks_at_puts_ && !admit(s, n)) {
+    if (keeps_nothing() || (looks_at_puts_ && !admit(s, n))) {
       s.drops.add();
       return false;
     }
@@ -629,7 +639,7 @@ void pool_core::publish(pool_slot& s) noexcept {
 
 // A blank node for a later object; what is returned is to be freed.
 pool_node* pool_core::keep_blank(pool_slot& s, pool_node* blank) noexcept {
-  if (s.blank_count == batch_nodes) return blank;
+  if (s.blank_count == batch_nodes || keeps_nothing()) return blank;
   blank->next = s.blanks;
   s.blanks = blank;
   ++s.blank_count;

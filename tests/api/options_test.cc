@@ -36,7 +36,8 @@ class environment {
   environment& operator=(const environment&) = delete;
 
   static void clear() {
-    for (const char* name : {"WEFT_PROCS", "WEFT_GC", "WEFT_MEMLIMIT", "WEFT_IO", "WEFT_DEBUG"}) ::unsetenv(name);
+    for (const char* name : {"WEFT_PROCS", "WEFT_GC", "WEFT_MEMLIMIT", "WEFT_IO", "WEFT_DEBUG", "WEFT_TRACE"})
+      ::unsetenv(name);
   }
 };
 
@@ -73,6 +74,7 @@ TEST(OptionsTest, WellFormedVariablesAreTaken) {
   EXPECT_EQ(with("WEFT_MEMLIMIT", "off")->memory_limit_bytes, std::numeric_limits<int64_t>::max());
   EXPECT_EQ(with("WEFT_IO", "uring")->io, io_backend::uring);
   EXPECT_EQ(with("WEFT_IO", "epoll")->io, io_backend::epoll);
+  EXPECT_EQ(with("WEFT_TRACE", "a trace")->trace_path, "a trace");
   EXPECT_EQ(with("WEFT_DEBUG", "schedtrace=1000")->schedtrace, 1000ms);
   EXPECT_EQ(with("WEFT_DEBUG", "")->schedtrace, 0ms);
   EXPECT_FALSE(with("WEFT_DEBUG", "")->memory_in_dumps);
@@ -133,6 +135,7 @@ constexpr malformed malformed_variables[] = {
     {"WEFT_DEBUG", "schedtrace=99999999999", "1 to 86400000"},
     {"WEFT_DEBUG", "nosuch=1", "schedtrace=MILLISECONDS"},
     {"WEFT_DEBUG", "schedtrace=1000,nosuch=1", "schedtrace=MILLISECONDS"},
+    {"WEFT_TRACE", "", "the path of a file"},
 };
 INSTANTIATE_TEST_SUITE_P(All, MalformedVariableTest, ::testing::ValuesIn(malformed_variables),
                          [](const auto& tested) { return std::to_string(tested.index); });
@@ -161,6 +164,17 @@ TEST(MalformedVariableDeathTest, RunPrintsOneLineAndExitsWithStatusTwo) {
         },
         ::testing::ExitedWithCode(2), std::string("^weft: WEFT_PROCS=\"") + value + "\": expected .* 1 to 1024\n$");
   }
+}
+
+TEST(MalformedVariableDeathTest, RunSaysOnOneLineThatTheTraceCannotBeWritten) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        ::setenv("WEFT_TRACE", "/nope/x", 1);
+        weft::run([]() -> task<> { co_return; });
+      },
+      ::testing::ExitedWithCode(2),
+      "^weft: the trace of tasks: cannot write \"/nope/x\": No such file or directory\n$");
 }
 
 TEST(MalformedVariableDeathTest, RunSaysOnOneLineWhatIsWrongWithTheMemoryKnobs) {

@@ -58,8 +58,11 @@ case_incomplete_commands_say_what_they_need() {
 case_paths_that_cannot_be_used_are_named_before_measuring() {
   refused "cannot write '/nope/x'" run fib --json=/nope/x
   refused "cannot write '/nope/x'" record /nope/x
-  refused "cannot read the trace '/nope'" replay /nope
-  refused "cannot read '/nope'" report /nope
+  refused "cannot read '/nope': No such file" replay /nope
+  refused "cannot read '/nope': No such file" report /nope
+  refused "cannot read '$work': Is a directory" replay "$work"
+  refused "cannot read '$work': Is a directory" report "$work"
+  refused "cannot read '$work': Is a directory" expectations --docs="$work"
 }
 
 case_broken_files_are_refused_with_the_place() {
@@ -158,6 +161,14 @@ case_a_recorded_trace_is_replayed_at_a_volume() {
   [[ $(grep -c '^[0-9]' "$work/t") == 200 ]] || die "not 200 tasks"
   "$lab" replay "$work/t" --volume=2 --rounds=2 --csv="$work/t.csv" >"$work/out"
   has "$work/t.csv" '"operations",400'
+}
+
+case_a_program_records_a_trace_of_its_tasks_that_is_replayed() {
+  WEFT_TRACE="$work/t" WEFT_LAB_SNAPSHOT=/dev/null "$snapshot_program" 0
+  [[ $(grep -c '^[0-9]' "$work/t") == 2 ]] || die "not the two tasks of the program: $(cat "$work/t")"
+  grep -q '^0 [1-9][0-9]* 0$' "$work/t" || die "the main task is not the first, or did nothing: $(cat "$work/t")"
+  "$lab" replay "$work/t" --rounds=2 --csv="$work/t.csv" >"$work/out"
+  has "$work/t.csv" '"operations",2'
 }
 
 case_a_sweep_compares_each_value_with_the_first() {

@@ -45,9 +45,10 @@ weft::task<uint64_t> consume(std::size_t capacity) {
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
-  weft::options opts;
-  opts.processors = 1;
-  auto made = weft::runtime::create(opts);
+  auto opts = weft::options::from_env();
+  if (!opts.ok()) return 1;
+  opts->processors = 1;
+  auto made = weft::runtime::create(*opts);
   if (!made.ok()) return 1;
   const std::unique_ptr<weft::runtime> rt = *std::move(made);
   const uint64_t sum = rt->run(consume, static_cast<std::size_t>(std::atoi(argv[1])));

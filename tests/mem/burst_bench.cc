@@ -5,38 +5,23 @@
 // Prints the resident set in MiB: before, with all tasks parked, after they have ended, and after each of two epochs,
 // whose part is the cache's trim by its processor, the epoch's end, and all steps of giving memory back.
 #include <charconv>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <thread>
 
-#include <weft/channel.h>
 #include <weft/go.h>
 #include <weft/task.h>
 
 #include "api/runtime.h"
 #include "bench_support.h"
+#include "gate.h"
 #include "resident.h"
 
 namespace {
 
-using namespace std::chrono_literals;
-
-struct shared_gate {
-  struct nothing {};
-  weft::channel<nothing> gate{0};  // closed at the end
-  std::atomic<int64_t> arrived{0};
-  std::atomic<int64_t> released{0};
-};
-
-weft::task<> wait_at_gate(shared_gate* c) {
-  // relaxed, as in all of these: plain counts, read again until they are complete.
-  c->arrived.fetch_add(1, std::memory_order_relaxed);
-  (void)co_await c->gate.receive();
-  // relaxed: see above.
-  c->released.fetch_add(1, std::memory_order_relaxed);
-}
+using weft_bench::shared_gate;
+using weft_bench::wait_at_gate;
+using weft_bench::wait_until;
 
 weft::task<> start(shared_gate* c, int64_t tasks) {
   for (int64_t i = 0; i < tasks; ++i) weft::go(wait_at_gate, c);
@@ -46,11 +31,6 @@ weft::task<> start(shared_gate* c, int64_t tasks) {
 weft::task<> trim() {
   weft::detail::this_context.proc->blocks.trim(weft::mem::trim_level::unused);
   co_return;
-}
-
-void wait_until(const std::atomic<int64_t>& count, int64_t wanted) {
-  // relaxed: see wait_at_gate().
-  while (count.load(std::memory_order_relaxed) < wanted) std::this_thread::sleep_for(1ms);
 }
 
 void print(const char* what) {
@@ -71,11 +51,9 @@ int main(int argc, char** argv) {
   print("before");
   rt->run(start, &c, tasks);
   wait_until(c.arrived, tasks);
-  std::this_thread::sleep_for(50ms);  // the last ones are between their count and their park
   print("parked");
   c.gate.close();
   wait_until(c.released, tasks);
-  std::this_thread::sleep_for(50ms);  // the last ones are between their count and their end
   print("ended");
   for (const char* what : {"epoch1", "epoch2"}) {
     rt->run(trim);

@@ -650,5 +650,44 @@ TEST(ChoicesTest, WithoutTheMonitorThereAreTheWorkersThreadsAlone) {
   }
 }
 
+// --- pools -----------------------------------------------------------------------------------------------------------
+
+task<> get_and_give_back(pool<int>& objects, buffer_pool& buffers, int times) {
+  for (int i = 0; i < times; ++i) {
+    const pooled<int> one = objects.get(), other = objects.get();
+    const pooled_buffer bytes = buffers.get(1000);
+  }
+  co_return;
+}
+
+TEST(ChoicesTest, WithoutPoolsEachGetMakesAnObjectAndEachGiveBackDestroysOne) {
+  int made = 0, dropped = 0;
+  pool_options<int> told;
+  told.on_drop = [&dropped](int&) { ++dropped; };
+  pool<int> objects([&made] { return ++made; }, told);
+  buffer_pool buffers;
+  options opts = with(1);
+  opts.pools = false;
+  {
+    const std::unique_ptr<runtime> rt = test::make_runtime(opts);
+    rt->run(get_and_give_back, std::ref(objects), std::ref(buffers), 100);
+  }
+  EXPECT_EQ(made, 200);
+  EXPECT_EQ(dropped, 200);
+  const pool_stats all = objects.stats();
+  EXPECT_EQ(all.misses, 200u);
+  EXPECT_EQ(all.puts, 200u);
+  EXPECT_EQ(all.drops, 200u);
+  EXPECT_EQ(all.held_objects, 0u);
+  EXPECT_EQ(buffers.stats().misses, 100u);
+  EXPECT_EQ(buffers.stats().held_objects, 0u);
+  // The same pools keep what others give back.
+  opts.pools = true;
+  const std::unique_ptr<runtime> rt = test::make_runtime(opts);
+  rt->run(get_and_give_back, std::ref(objects), std::ref(buffers), 100);
+  EXPECT_EQ(made, 202);
+  EXPECT_EQ(buffers.stats().misses, 101u);
+}
+
 }  // namespace
 }  // namespace weft

@@ -142,7 +142,7 @@ class io_engine final : public poller {
 
   processor& proc_;
   const bool hosted_;         // the host sleeps, and looks at the port's descriptor
-  bool begun_again_ = false;  // or asked to end, since the last flush; by the driver
+  bool begun_again_ = false;  // or asked to end, since the last flush; by who is in by [io-relief]
   const std::unique_ptr<os::io_port> port_;
   const std::string description_;
   relief<> relief_;

@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -125,6 +126,65 @@ TEST_P(DescriptorTest, AWriteToAPipeWithoutReadersFails) {
     const absl::Status s = co_await p->writer.write_all("x");
     EXPECT_FALSE(s.ok());
     EXPECT_NE(s.message().find("Broken pipe"), std::string::npos) << s;
+  });
+}
+
+// One of the process's descriptors is another one for a scope.
+class replaced_descriptor {
+ public:
+  replaced_descriptor(int which, int by) : which_(which), saved_(::dup(which)) { EXPECT_EQ(::dup2(by, which), which); }
+  ~replaced_descriptor() {
+    if (saved_ < 0) {
+      ::close(which_);
+    } else {
+      EXPECT_EQ(::dup2(saved_, which_), which_);
+      ::close(saved_);
+    }
+  }
+  replaced_descriptor(const replaced_descriptor&) = delete;
+  replaced_descriptor& operator=(const replaced_descriptor&) = delete;
+
+ private:
+  const int which_, saved_;
+};
+
+TEST_P(DescriptorTest, StandardStreamsAreDuplicatesWhateverIsBehindThem) {
+  const std::string path = directory() + "/input";
+  run([&]() -> task<> {
+    // A pipe, and a file, which the kernel never calls unready.
+    absl::StatusOr<pipe_ends> p = make_pipe();
+    EXPECT_TRUE((co_await p->writer.write_all("one two ")).ok());
+    p->writer.close();
+    const absl::Status written = co_await write_file(path, "one two ");
+    EXPECT_TRUE(written.ok()) << written;
+    absl::StatusOr<file> f = co_await file::open(path);
+    for (const int behind : {p->reader.fd(), f->fd()}) {
+      const replaced_descriptor input(0, behind);
+      absl::StatusOr<pipe_reader> in = standard_input();
+      EXPECT_TRUE(in.ok()) << in.status();
+      std::array<std::byte, 4> word;
+      for (const char* expected : {"one ", "two "}) {
+        const absl::Status s = co_await in->read_exactly(word);
+        EXPECT_TRUE(s.ok()) << s;
+        EXPECT_EQ(test::text_of(word), expected);
+      }
+      EXPECT_EQ((co_await in->read_some(word)).value_or(1), 0u);
+      in->close();
+      EXPECT_EQ(::fcntl(0, F_GETFD), 0);
+    }
+    for (const int which : {1, 2}) {
+      absl::StatusOr<pipe_ends> q = make_pipe();
+      absl::Status s;
+      {
+        const replaced_descriptor output(which, q->writer.fd());
+        absl::StatusOr<pipe_writer> out = which == 1 ? standard_output() : standard_error();
+        EXPECT_TRUE(out.ok()) << out.status();
+        s = co_await out->write_all("text");
+      }
+      EXPECT_TRUE(s.ok()) << s;
+      std::array<std::byte, 8> got;
+      EXPECT_EQ((co_await q->reader.read_some(got)).value_or(0), 4u);
+    }
   });
 }
 

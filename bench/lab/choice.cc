@@ -264,7 +264,9 @@ void add_waking(std::vector<choice>& all) {
   all.push_back(expecting(
       time("idle-spin", nanoseconds(0), seconds(1), {"0", "20us", "200us"}, "how long an idle worker searches at most",
            [](settings& s) -> nanoseconds& { return s.options.scheduling.idle_spin; }),
-      {{"wake-latency --count=1k --outside=on vs --idle-spin=1ms", less, "whoever is still awake need not be woken"}}));
+      {{"wake-latency --count=1k --outside=on vs --idle-spin=1ms", less, "whoever is still awake need not be woken"},
+       {"wake-latency --count=1k --outside=on vs --idle-spin=1ms", more,
+        "a worker that finds nothing is busy searching meanwhile", "cpu_per_operation_ns"}}));
   all.push_back(expecting(
       number("gather-above", 1, 1000, {"10", "40", "101"},
              "percent of its time that a processor waits for locks before tasks are gathered; above 100: never",

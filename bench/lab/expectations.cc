@@ -32,7 +32,8 @@ written by
 which runs each comparison below as `weft-lab compare ...` and keeps what came out, favourable or not. Side B is side A
 with what follows `vs` changed; intervals are of 99.5%. An expectation that a measurement has refuted stays, with `no`
 behind it, until somebody knows better and says so. `not known`: other programs disturbed the measurement, and it found
-no difference, or another one. How measuring works is in [lab.md](lab.md), what the options mean to the scheduler in
+no difference, or another one. A line stays as it was until it is measured again, so lines may come from different days
+and machines. How measuring works is in [lab.md](lab.md), what the options mean to the scheduler in
 [scheduling.md](scheduling.md).
 )";
 

@@ -99,11 +99,6 @@ epoch_driver::epoch_driver(scheduler& owner, uint32_t processors) noexcept
 
 // --- [epoch] --------------------------------------------------------------------------------------------------------
 
-bool epoch_driver::is_due(const processor& p) const noexcept {
-  // acquire: P1; pairs with the release store of N2. relaxed: only its driver writes it, or N5; see there.
-  return asked_.load(std::memory_order_acquire) != p.epoch_passed.load(std::memory_order_relaxed);
-}
-
 void epoch_driver::pass(processor& p, epoch_work as) noexcept {
   const timed cpu(*this, as);
   // relaxed: P1 was the acquire; no other epoch begins before this one has ended.

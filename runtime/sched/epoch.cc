@@ -5,6 +5,7 @@
 #include <climits>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "mem/program_heap.h"
@@ -106,7 +107,11 @@ void epoch_driver::pass(processor& p, epoch_work as) noexcept {
   if (const epoch_hooks* h = current_hooks()) h->age_slot(p.locks->slot, cause_ == epoch_cause::limit);
   p.blocks.trim(mem::trim_level::unused);
   // acq_rel: P3; the last one sees what the others did.
-  if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) finish();
+  if (left_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const bool awaited = cause_ == epoch_cause::forced;
+  finish();
+  // Who waits for the end is often woken on this CPU, and would wait for it until the kernel's next tick.
+  if (awaited && as == epoch_work::dedicated) std::this_thread::yield();
 }
 
 void epoch_driver::finish() noexcept {

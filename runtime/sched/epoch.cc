@@ -5,6 +5,7 @@
 #include <climits>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "mem/program_heap.h"
@@ -99,11 +100,6 @@ epoch_driver::epoch_driver(scheduler& owner, uint32_t processors) noexcept
 
 // --- [epoch] --------------------------------------------------------------------------------------------------------
 
-bool epoch_driver::is_due(const processor& p) const noexcept {
-  // acquire: P1; pairs with the release store of N2. relaxed: only its driver writes it, or N5; see there.
-  return asked_.load(std::memory_order_acquire) != p.epoch_passed.load(std::memory_order_relaxed);
-}
-
 void epoch_driver::pass(processor& p, epoch_work as) noexcept {
   const timed cpu(*this, as);
   // relaxed: P1 was the acquire; no other epoch begins before this one has ended.
@@ -111,7 +107,11 @@ void epoch_driver::pass(processor& p, epoch_work as) noexcept {
   if (const epoch_hooks* h = current_hooks()) h->age_slot(p.locks->slot, cause_ == epoch_cause::limit);
   p.blocks.trim(mem::trim_level::unused);
   // acq_rel: P3; the last one sees what the others did.
-  if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) finish();
+  if (left_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const bool awaited = cause_ == epoch_cause::forced;
+  finish();
+  // Who waits for the end is often woken on this CPU, and would wait for it until the kernel's next tick.
+  if (awaited && as == epoch_work::dedicated) std::this_thread::yield();
 }
 
 void epoch_driver::finish() noexcept {

@@ -168,7 +168,7 @@ class epoch_driver {
   // --- [epoch] ------------------------------------------------------------------------------------------------------
 
   /// P1. By the thread that drives `p`.
-  bool is_due(const processor& p) const noexcept;
+  WEFT_INLINE bool is_due(const processor& p) const noexcept;
 
   /// P2 to P4. By the thread that drives `p`.
   void pass(processor& p, epoch_work as = epoch_work::dedicated) noexcept;

@@ -467,6 +467,11 @@ WEFT_INLINE void scheduler::ready_unmeasured(strand* s) noexcept {
   }
 }
 
+WEFT_INLINE bool epoch_driver::is_due(const processor& p) const noexcept {
+  // acquire: P1; pairs with the release store of N2. relaxed: only its driver writes it, or N5; see there.
+  return asked_.load(std::memory_order_acquire) != p.epoch_passed.load(std::memory_order_relaxed);
+}
+
 WEFT_INLINE void epoch_driver::took_memory(processor& p, std::size_t bytes, bool may_clean_up) noexcept {
   if ((p.bytes_until_look -= static_cast<int64_t>(bytes)) < 0) [[unlikely]]
     look_after_growth(p, may_clean_up);

@@ -73,6 +73,17 @@ stream_socket::write_awaiter stream_socket::write_some(std::span<const std::byte
                        where);
 }
 
+task<absl::StatusOr<std::size_t>> stream_socket::read_some(std::span<const mutable_buffer> buffers) {
+  buffers = buffers.first(std::min(buffers.size(), most_vectors));
+  if (std::all_of(buffers.begin(), buffers.end(), [](mutable_buffer b) { return b.empty(); })) co_return 0;
+  alignas(8) os::message_header header;
+  os::write_message(header, buffers);
+  read_awaiter reading(*this,
+                       {.op = detail::io_op::recvmsg, .fd = fd(), .address = reinterpret_cast<uint64_t>(header.data())},
+                       std::source_location::current());
+  co_return co_await reading;
+}
+
 task<absl::Status> stream_socket::read_exactly(std::span<std::byte> buffer) {
   while (!buffer.empty()) {
     absl::StatusOr<std::size_t> n = co_await read_some(buffer);

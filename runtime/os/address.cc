@@ -116,13 +116,24 @@ void write_message(std::span<std::byte> header, std::span<std::byte> vector, std
   write_as(m, header);
 }
 
-void write_message(message_header& header, std::span<const std::span<const std::byte>> parts) noexcept {
-  // Spans lie in memory as iovecs do: a pointer and a size. A send does not write, though the interface is not const.
-  static_assert(sizeof(std::span<const std::byte>) == sizeof(iovec));
+namespace {
+// Spans lie in memory as iovecs do: a pointer and a size. Nobody writes to them, though the interface is not const.
+template <class Byte>
+void write_message_of(message_header& header, std::span<const std::span<Byte>> parts) noexcept {
+  static_assert(sizeof(std::span<Byte>) == sizeof(iovec));
   msghdr m{};
-  m.msg_iov = reinterpret_cast<iovec*>(const_cast<std::span<const std::byte>*>(parts.data()));
+  m.msg_iov = reinterpret_cast<iovec*>(const_cast<std::span<Byte>*>(parts.data()));
   m.msg_iovlen = parts.size();
   write_as(m, header);
+}
+}  // namespace
+
+void write_message(message_header& header, std::span<const std::span<const std::byte>> parts) noexcept {
+  write_message_of(header, parts);
+}
+
+void write_message(message_header& header, std::span<const std::span<std::byte>> parts) noexcept {
+  write_message_of(header, parts);
 }
 
 message_figures read_message(std::span<const std::byte> header) noexcept {

@@ -35,8 +35,9 @@ void write_message(std::span<std::byte> header, std::span<std::byte> vector, std
 /// Room for a msghdr.
 using message_header = std::array<std::byte, 64>;
 
-/// Writes a msghdr for parts that are sent one after the other; they must stay where they are.
+/// Writes a msghdr for parts that are sent, or filled, one after the other; they must stay where they are.
 void write_message(message_header& header, std::span<const std::span<const std::byte>> parts) noexcept;
+void write_message(message_header& header, std::span<const std::span<std::byte>> parts) noexcept;
 
 struct message_figures {
   std::size_t address_bytes;

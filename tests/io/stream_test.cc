@@ -128,6 +128,32 @@ TEST_P(StreamTest, SeveralBuffersArriveInOrderAndWhole) {
   });
 }
 
+TEST_P(StreamTest, SeveralBuffersAreFilledInOrder) {
+  run([]() -> task<> {
+    auto both = unix_stream::pair();
+    auto& [a, b] = *both;
+    std::array<std::byte, 4> head;
+    std::array<std::byte, 32> body;
+    const std::array<mutable_buffer, 3> buffers{head, mutable_buffer(), body};
+    join_handle<absl::StatusOr<std::size_t>> reading = spawn(
+        [](unix_stream& from, std::span<const mutable_buffer> into) -> task<absl::StatusOr<std::size_t>> {
+          co_return co_await from.read_some(into);
+        },
+        std::ref(b), std::span<const mutable_buffer>(buffers));
+    EXPECT_TRUE((co_await a.write_all("headthe body")).ok());
+    absl::StatusOr<std::size_t> n = co_await reading;
+    EXPECT_EQ(*n, 12u);
+    EXPECT_EQ(text_of(head), "head");
+    EXPECT_EQ(text_of(std::span(body).first(8)), "the body");
+    EXPECT_EQ(*co_await b.read_some(std::span<const mutable_buffer>(buffers).subspan(1, 1)), 0u);
+    a.close();
+    EXPECT_EQ(*co_await b.read_some(std::span<const mutable_buffer>(buffers)), 0u);
+    b.close();
+    n = co_await b.read_some(std::span<const mutable_buffer>(buffers));
+    EXPECT_EQ(n.status().code(), absl::StatusCode::kFailedPrecondition) << n.status();
+  });
+}
+
 TEST_P(StreamTest, HalfCloseEndsOneDirectionOnly) {
   run([]() -> task<> {
     auto both = unix_stream::pair();

@@ -28,9 +28,6 @@ struct node {
   node_kind kind;
 };
 
-/// Appends what is in a directory, by name. 0 or -errno.
-int list_nodes(const std::string& directory, std::vector<node>& out);
-
 extern const int this_directory;  ///< AT_FDCWD
 extern const uint32_t empty_path_flag, no_sync_flag, basic_stats_mask, new_file_mode;
 

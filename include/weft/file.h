@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 
 #include <weft/descriptor.h>
-#include <weft/detail/io_awaiter.h>
+#include <weft/detail/file_awaiter.h>
 #include <weft/task.h>
 
 namespace weft {
@@ -49,16 +49,20 @@ struct file_figures {
 
 /// An open file. Positional operations may run at the same time; those that move the position must not.
 ///
-/// Opening a file and reading from it goes on at once where everything needed is in the kernel's caches, and lets others
-/// run whenever the task's budget is spent; everything else parks the task. Where the ring is not available it runs on
-/// the blocking pool then, and a stop does not cut it short. As an arm of a select, a read or write is done at once by
-/// the processor's own thread.
+/// Opening a file and reading from it goes on at once where everything needed is in the kernel's caches, and lets
+/// others run whenever the task's budget is spent; everything else parks the task. Where the ring is not available it
+/// runs on the blocking pool then, and a stop does not cut it short.
+///
+/// As an arm of a select, a read or a sync that loses has taken nothing, and its buffer is the caller's again at once,
+/// with undefined contents; one that is not done at once costs a task, a duplicate of the descriptor and memory as
+/// large as the buffer, and ends by itself after a close(). In try_select it is ready if it is in the caches. A write
+/// as an arm is done at once, by the processor's own thread.
 class file : public descriptor {
  public:
   using descriptor::descriptor;
-  using read_awaiter = detail::io_awaiter<absl::StatusOr<std::size_t>, &detail::finish_file_read>;
-  using write_awaiter = detail::io_awaiter<absl::StatusOr<std::size_t>, &detail::finish_file_write>;
-  using sync_awaiter = detail::io_awaiter<absl::Status, &detail::finish_sync>;
+  using read_awaiter = detail::file_awaiter<absl::StatusOr<std::size_t>, &detail::finish_file_read>;
+  using write_awaiter = detail::file_awaiter<absl::StatusOr<std::size_t>, &detail::finish_file_write>;
+  using sync_awaiter = detail::file_awaiter<absl::Status, &detail::finish_sync>;
 
   /// Opens `path`. Errors: NOT_FOUND, PERMISSION_DENIED, ... with the path; CANCELLED after a stop.
   static task<absl::StatusOr<file>> open(std::string path, open_mode mode = open_mode::read);

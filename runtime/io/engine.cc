@@ -7,6 +7,7 @@
 #include <string>
 
 #include <weft/descriptor.h>
+#include <weft/detail/file_awaiter.h>
 
 #include "io/io_error.h"
 #include "os/signals.h"
@@ -569,6 +570,24 @@ bool begin_io(io_operation& op, descriptor* on, io_engine& engine, std::coroutin
 
 }  // namespace
 
+namespace {
+
+// False: what was not in the caches is left to be asked for.
+bool try_caches(io_operation& op) noexcept {
+  constexpr uint32_t bytes_per_unit = 64 * 1024;
+  this_context.budget -= 1 + (op.request.op == io_op::read ? static_cast<int>(op.request.length / bytes_per_unit) : 0);
+  uint32_t partly = 0;
+  op.result = this_context.proc->sched.seams().sys->do_from_cache(op.request, partly);
+  if (op.result != -EAGAIN) return true;
+  op.read_before += partly;
+  op.request.address += partly;
+  op.request.offset += partly;
+  op.request.length -= partly;
+  return false;
+}
+
+}  // namespace
+
 bool try_file_now(io_operation& op, descriptor* on) noexcept {
   if (on != nullptr) {
     biased_guard guard(on->lock());
@@ -581,16 +600,7 @@ bool try_file_now(io_operation& op, descriptor* on) noexcept {
     op.result = -ECANCELED;
     return true;
   }
-  constexpr uint32_t bytes_per_unit = 64 * 1024;
-  this_context.budget -= 1 + (op.request.op == io_op::read ? static_cast<int>(op.request.length / bytes_per_unit) : 0);
-  uint32_t partly = 0;
-  op.result = this_context.proc->sched.seams().sys->do_from_cache(op.request, partly);
-  if (op.result != -EAGAIN) return true;
-  op.read_before = partly;
-  op.request.address += partly;
-  op.request.offset += partly;
-  op.request.length -= partly;
-  return false;
+  return try_caches(op);
 }
 
 std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine_handle<> leaf,
@@ -626,26 +636,40 @@ bool arm_is_on(io_operation& op, descriptor& on, io_engine* home) noexcept {
 
 biased_lock* io_arm_lock(io_operation& op) noexcept { return op.home == nullptr ? nullptr : &op.home->lock(); }
 
-bool io_arm_try(io_operation& op, descriptor& on) noexcept {
+namespace {
+
+// False: the operation has its result already.
+bool enter_arm(io_operation& op, descriptor& on) noexcept {
   const bool in_task = this_context.proc != nullptr;  // else a try_select of a plain thread, which waits for nothing
   int error = 0;
   io_engine* const home = in_task ? io_engine::here(error) : nullptr;
   if (in_task && home == nullptr) {
     op.result = -error;
-    return true;
+    return false;
   }
-  if (!arm_is_on(op, on, home)) {
-    op.result = -EBADF;
-    return true;
-  }
+  if (arm_is_on(op, on, home)) return true;
+  op.result = -EBADF;
+  return false;
+}
+
+}  // namespace
+
+bool io_arm_try(io_operation& op, descriptor& on) noexcept {
+  if (!enter_arm(op, on)) return true;
   spin_guard turn(turn_for(op.request.fd));
-  if (in_task) {
-    op.result = home->do_now(op);
+  if (op.home != nullptr) {
+    op.result = op.home->do_now(op);
   } else {
     buffer_stock none;
     op.result = io_engine::do_plainly(op, kernel(), none);
   }
   return op.result != -EAGAIN;
+}
+
+bool file_arm_try(io_operation& op, descriptor& on) noexcept {
+  if (this_context.proc == nullptr || (op.request.op != io_op::read && op.request.op != io_op::fsync))
+    return io_arm_try(op, on);
+  return !enter_arm(op, on) || try_caches(op);
 }
 
 bool io_arm_enqueue(io_operation& op) noexcept {

@@ -8,6 +8,15 @@
 //   D4 the keeper returns the result, with the buffer. D5 left alone, it is asked to stop, and ends only after the
 //      terminal completion (C2 of [io]), or with the runtime, which waits for that too: the buffer and the duplicate go
 //      with it. The pool cannot be stopped, so there the keeper ends when the call does.
+//
+// Protocol [arm], of a read or a sync as an arm of a select:
+//   A1 when the arm is tried (X1 of [select]) the operation is tried without waiting. Done: no more steps.
+//   A2 when the select is about to wait, no lock held, a keeper is started as by D2 and D3, which reads into a buffer
+//      of its own, and where the file stands now. A3 the arm waits for the keeper's end, as a join handle does.
+//   A4 if that arm is chosen, what was read is copied, and the position moved. A5 the awaiter goes: the keeper is asked
+//      to stop, and ends as in D5.
+//   The operation is in the descriptor's list from A1 on, so the number stays the same until A4.
+//
 // Rejected: a list of orphaned operations in the engine. It would need a second owner for buffers and descriptors, and
 // a task is both.
 #include <weft/file.h>
@@ -16,6 +25,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <utility>
 
 #include <weft/blocking.h>
@@ -66,6 +77,75 @@ using raw_awaiter = io_awaiter<int32_t, &raw_result>;
 
 }  // namespace
 
+namespace {
+
+constexpr uint64_t where_it_stands = ~uint64_t{0};
+
+struct kept {
+  int32_t result;
+  std::unique_ptr<std::byte[]> bytes;
+};
+
+// D3; an error is one of D2.
+task<kept> keep(file on, io_request request, int32_t error) {
+  kept k{error, nullptr};
+  if (error < 0) co_return std::move(k);
+  request.fd = on.fd();
+  if (request.op == io_op::read) {
+    k.bytes.reset(new (std::nothrow) std::byte[request.length]);
+    if (k.bytes == nullptr) co_return kept{-ENOMEM, nullptr};
+    request.address = reinterpret_cast<uint64_t>(k.bytes.get());
+  }
+  raw_awaiter doing(on, request, std::source_location::current(), true);
+  k.result = co_await doing;
+  co_return std::move(k);
+}
+
+}  // namespace
+
+struct file_keeper {
+  explicit file_keeper(join_handle<kept> h) noexcept : handle(std::move(h)), wait(handle.join()) {}
+  join_handle<kept> handle;
+  join_handle_awaiter<kept> wait;
+};
+
+file_keeper* begin_keeper(const io_operation& op) noexcept {
+  io_request request = op.request;
+  if (this_context.proc == nullptr || (request.op != io_op::read && request.op != io_op::fsync)) return nullptr;
+  if (request.op == io_op::read && request.offset == where_it_stands) {
+    const int64_t at = kernel().move_position(request.fd, 0);
+    if (at < 0) return nullptr;
+    request.offset = static_cast<uint64_t>(at);
+  }
+  const int fd = kernel().duplicate(request.fd);
+  join_handle<kept> started = spawn(keep, file(std::max(fd, -1)), request, std::min(fd, 0));
+  return started.valid() ? new file_keeper(std::move(started)) : nullptr;
+}
+
+biased_lock* keeper_lock(file_keeper& k) noexcept { return k.wait.arm_lock(); }
+bool keeper_is_done(file_keeper& k) noexcept { return k.handle.done(); }
+bool keeper_enqueue(file_keeper& k) noexcept { return k.wait.arm_enqueue(); }
+waiter& keeper_waiter(file_keeper& k) noexcept { return k.wait.arm_waiter(); }
+
+void keeper_leave(file_keeper& k) noexcept {
+  waiter_chain nobody;
+  k.wait.arm_leave(nobody);
+}
+
+void take_from_keeper(file_keeper& k, io_operation& op) {
+  if (op.result != -EAGAIN) return;  // A1 did it
+  const kept done = k.wait.await_resume();
+  op.result = done.result;
+  if (done.bytes == nullptr || done.result <= 0) return;
+  std::memcpy(reinterpret_cast<void*>(op.request.address), done.bytes.get(), static_cast<std::size_t>(done.result));
+  if (op.request.offset == where_it_stands) static_cast<void>(kernel().move_position(op.request.fd, done.result));
+}
+
+void drop_keeper(file_keeper* k) noexcept {
+  k->handle.request_stop();
+  delete k;
+}
+
 absl::StatusOr<std::size_t> finish_file_read(const descriptor& on, int32_t result) {
   if (result < 0) [[unlikely]]
     return file_error("read from", on, result);
@@ -89,7 +169,7 @@ namespace {
 using detail::io_op;
 using detail::io_request;
 
-constexpr uint64_t where_it_stands = ~uint64_t{0};
+using detail::where_it_stands;
 constexpr std::size_t most_vectors = 1024;
 
 bool has(open_mode mode, open_mode flag) noexcept {
@@ -155,12 +235,12 @@ task<absl::StatusOr<file>> file::open(std::string path, open_mode mode) {
 }
 
 file::read_awaiter file::read_at(std::span<std::byte> buffer, uint64_t offset, std::source_location where) noexcept {
-  return read_awaiter(*this, transfer_request(io_op::read, fd(), buffer.data(), buffer.size(), offset), where, true);
+  return read_awaiter(*this, transfer_request(io_op::read, fd(), buffer.data(), buffer.size(), offset), where);
 }
 
 file::write_awaiter file::write_at(std::span<const std::byte> data, uint64_t offset,
                                    std::source_location where) noexcept {
-  return write_awaiter(*this, transfer_request(io_op::write, fd(), data.data(), data.size(), offset), where, true);
+  return write_awaiter(*this, transfer_request(io_op::write, fd(), data.data(), data.size(), offset), where);
 }
 
 file::read_awaiter file::read_some(std::span<std::byte> buffer, std::source_location where) noexcept {
@@ -208,7 +288,7 @@ task<absl::StatusOr<std::size_t>> file::read_at(std::span<const mutable_buffer> 
                            .length = static_cast<uint32_t>(std::min(buffers.size(), most_vectors)),
                            .address = address_of(buffers.data()),
                            .offset = offset};
-  read_awaiter reading(*this, request, std::source_location::current(), true);
+  read_awaiter reading(*this, request, std::source_location::current());
   co_return co_await reading;
 }
 
@@ -218,7 +298,7 @@ task<absl::StatusOr<std::size_t>> file::write_at(std::span<const const_buffer> b
                            .length = static_cast<uint32_t>(std::min(buffers.size(), most_vectors)),
                            .address = address_of(buffers.data()),
                            .offset = offset};
-  write_awaiter writing(*this, request, std::source_location::current(), true);
+  write_awaiter writing(*this, request, std::source_location::current());
   co_return co_await writing;
 }
 
@@ -256,11 +336,11 @@ task<absl::StatusOr<std::size_t>> file::write_owned_at(std::vector<std::byte> da
 }
 
 file::sync_awaiter file::sync(std::source_location where) noexcept {
-  return sync_awaiter(*this, sync_request(fd(), false), where, true);
+  return sync_awaiter(*this, sync_request(fd(), false), where);
 }
 
 file::sync_awaiter file::sync_data(std::source_location where) noexcept {
-  return sync_awaiter(*this, sync_request(fd(), true), where, true);
+  return sync_awaiter(*this, sync_request(fd(), true), where);
 }
 
 task<absl::StatusOr<file_figures>> file::stat() {
@@ -357,6 +437,7 @@ task<absl::Status> write_file(std::string path, std::string_view content) {
 }
 
 task<absl::StatusOr<std::vector<directory_entry>>> list_directory(std::string path, bool recursive) {
+  os::system& sys = detail::kernel();
   std::vector<directory_entry> found;
   std::vector<std::string> ahead{std::move(path)};
   while (!ahead.empty()) {
@@ -364,7 +445,7 @@ task<absl::StatusOr<std::vector<directory_entry>>> list_directory(std::string pa
     ahead.pop_back();
     std::vector<os::node> nodes;
     int failed = 0;
-    auto list = [&] { failed = os::list_nodes(directory, nodes); };
+    auto list = [&] { failed = sys.list_nodes(directory, nodes); };
     co_await blocking(list);
     if (failed < 0) co_return detail::io_error("list", directory, failed);
     for (os::node& n : nodes) {

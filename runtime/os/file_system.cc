@@ -11,6 +11,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "os/system.h"
+
 namespace weft::os {
 
 const int this_directory = AT_FDCWD;
@@ -55,7 +57,7 @@ stat_figures read_stat(const stat_buffer& buffer) noexcept {
           s.stx_mtime.tv_sec * 1'000'000'000 + s.stx_mtime.tv_nsec};
 }
 
-int list_nodes(const std::string& directory, std::vector<node>& out) {
+int system::list_nodes(const std::string& directory, std::vector<node>& out) {
   DIR* const opened = ::opendir(directory.c_str());
   if (opened == nullptr) return -errno;
   const auto first = static_cast<std::ptrdiff_t>(out.size());

@@ -32,9 +32,6 @@ struct node {
   node_kind kind;
 };
 
-/// Appends what is in a directory, by name. 0 or -errno.
-int list_nodes(const std::string& directory, std::vector<node>& out);
-
 /// A file that is written from its beginning to its end, with blocking calls. Not for the threads of processors.
 class output_file {
  public:

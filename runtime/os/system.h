@@ -17,10 +17,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "os/file_system.h"
 #include "os/io_port.h"
 #include "os/thread.h"
 
@@ -138,6 +141,12 @@ class system {
   [[nodiscard]] virtual int open_pipe(std::span<int, 2> ends) noexcept;
   [[nodiscard]] virtual int open_socket_pair(std::span<int, 2> ends) noexcept;
   [[nodiscard]] virtual int duplicate(int fd) noexcept;
+
+  /// Appends what is in a directory, by name: 0 or -errno. May wait for the disk.
+  [[nodiscard]] virtual int list_nodes(const std::string& directory, std::vector<node>& out);
+
+  /// Moves a file's position by so many bytes and says where it is then. -ESPIPE: it has none.
+  [[nodiscard]] virtual int64_t move_position(int fd, int64_t bytes) noexcept;
 
   /// Ignores SIGPIPE unless the process has a handler for it.
   virtual void ignore_sigpipe() noexcept;

@@ -172,6 +172,14 @@ int system::duplicate(int fd) noexcept {
   return outcome([&] { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); });
 }
 
+int64_t system::move_position(int fd, int64_t bytes) noexcept {
+  const int saved = errno;
+  const off_t at = ::lseek(fd, bytes, SEEK_CUR);
+  const int64_t result = at < 0 ? -errno : at;
+  errno = saved;
+  return result;
+}
+
 void system::ignore_sigpipe() noexcept {
   struct sigaction now{};
   if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);

@@ -2,8 +2,12 @@
 // or refused. Whatever fails, nothing crashes, hangs or leaks, and what succeeds is right.
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 
@@ -283,6 +287,132 @@ TEST_P(FaultTest, FilesAreReadWithoutAThreadForThem) {
     absl::StatusOr<std::string> text = co_await read_file("/proc/self/status");
     co_return text.ok() && !text->empty();
   }));
+}
+
+// Everything that can be asked of files, in a directory that is there; the first error.
+task<absl::Status> use_files(std::string directory) {
+  const std::string path = directory + "/file", text(1000, 'x');
+  if (absl::Status s = co_await write_file(path, text); !s.ok()) co_return s;
+  absl::StatusOr<file> f = co_await file::open(path, open_mode::read | open_mode::write);
+  if (!f.ok()) co_return f.status();
+  if (absl::Status s = co_await f->write_all_at(bytes_of("abc"), 10); !s.ok()) co_return s;
+  std::array<std::byte, 20> buffer{};
+  if (absl::Status s = co_await f->read_exactly_at(buffer, 10); !s.ok()) co_return s;
+  EXPECT_EQ(test::text_of(buffer), "abc" + std::string(17, 'x'));
+
+  const std::array<mutable_buffer, 2> into{std::span(buffer).first(1), std::span(buffer).subspan(1)};
+  const absl::StatusOr<std::size_t> read = co_await f->read_at(into, 11);
+  if (!read.ok()) co_return read.status();
+  const std::array<const_buffer, 2> from{bytes_of("d"), bytes_of("ef")};
+  const absl::StatusOr<std::size_t> written = co_await f->write_at(from, 13);
+  if (!written.ok()) co_return written.status();
+
+  absl::StatusOr<std::vector<std::byte>> owned = co_await f->read_owned_at(std::vector<std::byte>(10), 0);
+  if (!owned.ok()) co_return owned.status();
+  EXPECT_GE(owned->size(), 1u);
+  const absl::StatusOr<std::size_t> left = co_await f->write_owned_at(*std::move(owned), 0);
+  if (!left.ok()) co_return left.status();
+
+  const absl::StatusOr<std::size_t> as_arm = co_await within(1h, f->read_some(buffer));
+  if (!as_arm.ok()) co_return as_arm.status();
+  EXPECT_GE(*as_arm, 1u);
+  EXPECT_EQ(buffer[0], std::byte{'x'});
+  if (absl::Status s = co_await within(1h, f->sync()); !s.ok()) co_return s;
+  if (absl::Status s = co_await f->sync_data(); !s.ok()) co_return s;
+
+  const absl::StatusOr<file_figures> figures = co_await f->stat();
+  if (!figures.ok()) co_return figures.status();
+  EXPECT_EQ(figures->bytes, text.size());
+  const absl::StatusOr<file_figures> named = co_await stat_file(path);
+  if (!named.ok()) co_return named.status();
+  const absl::StatusOr<std::vector<directory_entry>> entries = co_await list_directory(directory);
+  if (!entries.ok()) co_return entries.status();
+  EXPECT_EQ(entries->size(), 1u);
+
+  const absl::StatusOr<std::string> all = co_await read_file(path);
+  if (!all.ok()) co_return all.status();
+  EXPECT_EQ(all->size(), text.size());
+  EXPECT_EQ(all->substr(10, 6), "abcdef");
+  co_return absl::OkStatus();
+}
+
+class FileFaultTest : public FaultTest {
+ protected:
+  FileFaultTest() { EXPECT_NE(::mkdtemp(directory_.data()), nullptr); }
+  ~FileFaultTest() override {
+    ::unlink((directory_ + "/file").c_str());
+    ::rmdir(directory_.c_str());
+  }
+
+  /// As above, with everything in the caches and with nothing there.
+  template <class Check>
+  void fail_each_of_files(int error, const Check& check) {
+    const std::ptrdiff_t before = test::open_descriptors();
+    for (const bool nothing_cached : {false, true})
+      for (int64_t n = 1;; ++n) {
+        test::fault_system sys;
+        sys.io.error = error;
+        sys.io.fail_nth = n;
+        sys.io.plain_calls = true;
+        sys.io.nothing_cached = nothing_cached;
+        {
+          std::unique_ptr<runtime> rt = make(sys, backend(), processors());
+          ASSERT_NE(rt, nullptr);
+          check(rt->run(use_files, directory_), n);
+          EXPECT_TRUE(rt->shutdown(10s).clean());
+        }
+        EXPECT_EQ(test::open_descriptors(), before) << "request " << n;
+        if (sys.io.started < n) break;
+      }
+  }
+
+  std::string directory_ = "/tmp/weft_fault_test_XXXXXX";
+};
+INSTANTIATE_TEST_SUITE_P(On, FileFaultTest,
+                         ::testing::Combine(::testing::Values(io_backend::uring, io_backend::epoll),
+                                            ::testing::Values(0, 2)),
+                         test::io_test_name);
+
+TEST_P(FileFaultTest, WhatIsInterruptedOrBeginsAgainIsNotSeen) {
+  for (const int error : {EINTR, EAGAIN, ECANCELED})
+    fail_each_of_files(
+        error, [=](const absl::Status& s, int64_t n) { EXPECT_TRUE(s.ok()) << error << ", " << n << ": " << s; });
+}
+
+TEST_P(FileFaultTest, EveryOtherErrorEndsItsOperationAndNothingElse) {
+  for (const int error : {EMFILE, ENOMEM, ENOSPC, EIO})
+    fail_each_of_files(error, [=](const absl::Status& s, int64_t n) {
+      EXPECT_TRUE(s.ok() || s.code() == absl::ErrnoToStatusCode(error)) << error << ", " << n << ": " << s;
+    });
+}
+
+TEST_P(FileFaultTest, ShortTransfersLoseNothing) {
+  test::fault_system sys;
+  sys.io.short_transfers = true;
+  sys.io.plain_calls = true;
+  sys.io.nothing_cached = true;
+  std::unique_ptr<runtime> rt = make(sys, backend(), processors());
+  const absl::Status s = rt->run(use_files, directory_);
+  EXPECT_TRUE(s.ok()) << s;
+}
+
+TEST_P(FileFaultTest, ADirectoryOrADuplicateThatIsRefusedIsAnError) {
+  const std::ptrdiff_t before = test::open_descriptors();
+  for (const auto& [kind, code] : {std::pair(call::list_nodes, absl::ErrnoToStatusCode(EIO)),
+                                   std::pair(call::duplicate, absl::ErrnoToStatusCode(EMFILE))})
+    for (int64_t n = 1;; ++n) {
+      test::fault_system sys;
+      sys.io.nothing_cached = true;
+      sys.fail_nth(kind, n);
+      std::unique_ptr<runtime> rt = make(sys, backend(), processors());
+      const absl::Status s = rt->run(use_files, directory_);
+      if (sys.failed(kind) == 0) {
+        EXPECT_TRUE(s.ok()) << s;
+        break;
+      }
+      EXPECT_EQ(s.code(), code) << n << ": " << s;
+    }
+  EXPECT_EQ(test::open_descriptors(), before);
 }
 
 }  // namespace

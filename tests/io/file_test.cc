@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include "os/system.h"
 #include "support/io_test.h"
 
@@ -224,6 +226,109 @@ TEST_P(FileTest, ShutdownWaitsForReadsWhoseTasksHaveLeft) {
   EXPECT_EQ(rt->shutdown(std::chrono::milliseconds(1)).stragglers.size(), 1u);
   rt.reset();
   EXPECT_FALSE(disk.hold);
+}
+
+task<std::string> read_as_arm(file& f, bool some, channel<int> never) {
+  std::array<std::byte, 8> buffer{};
+  auto reading = some ? f.read_some(buffer) : f.read_at(buffer, 5);
+  auto got = co_await select(reading, never.receive());
+  if (!got) co_return "stopped";
+  if (got.index() != 0) co_return "lost";
+  const absl::StatusOr<std::size_t> n = got.get<0>();
+  co_return n.ok() ? std::string(text_of(std::span(buffer).first(*n))) : n.status().ToString();
+}
+
+// The disk holds the bytes until the test says so, and nothing else waits for it.
+TEST_P(FileTest, AReadAsAnArmWaitsForTheDiskAndNobodyElseDoes) {
+  for (const uint32_t cached : {0u, 3u}) {
+    disk.cached = cached;
+    absl::StatusOr<file> f = rt->run(file::open, path_, open_mode::read);
+    disk.hold = true;
+    join_handle<std::string> reader = rt->spawn(read_as_arm, std::ref(*f), false, channel<int>());
+    test::settle(*rt);
+    EXPECT_FALSE(reader.done());
+    disk.hold = false;
+    settle_until([&] { return reader.done(); });
+    EXPECT_EQ(reader.get(), "56789abc");
+    settle_until([&] { return rt->tasks().empty(); });
+  }
+}
+
+TEST_P(FileTest, AReadThatLosesTakesNothing) {
+  absl::StatusOr<file> f = rt->run(file::open, path_, open_mode::read);
+  const int before = disk.duplicates - disk.closed;
+  disk.hold = true;
+  channel<int> other(1);
+  join_handle<std::string> reader = rt->spawn(read_as_arm, std::ref(*f), true, other);
+  test::settle(*rt);
+  EXPECT_FALSE(reader.done());
+  EXPECT_TRUE(other.try_send(1));
+  settle_until([&] { return reader.done(); });
+  EXPECT_EQ(reader.get(), "lost");
+  disk.hold = false;
+  settle_until([&] { return rt->tasks().empty(); });
+  EXPECT_EQ(disk.duplicates - disk.closed, before);
+  // The position is where it was; and moves by what the arms read that are chosen.
+  for (const char* const expected : {"01234567", "89abcdef", "ghij", ""}) {
+    join_handle<std::string> again = rt->spawn(read_as_arm, std::ref(*f), true, channel<int>());
+    settle_until([&] { return again.done(); });
+    EXPECT_EQ(again.get(), expected);
+  }
+}
+
+TEST_P(FileTest, AnArmSaysWhyItFailed) {
+  absl::StatusOr<file> f = rt->run(file::open, "/tmp", open_mode::read);
+  join_handle<std::string> reader = rt->spawn(read_as_arm, std::ref(*f), false, channel<int>());
+  settle_until([&] { return reader.done(); });
+  EXPECT_NE(reader.get().find("Is a directory"), std::string::npos);
+  f->close();
+  join_handle<std::string> late = rt->spawn(read_as_arm, std::ref(*f), false, channel<int>());
+  settle_until([&] { return late.done(); });
+  EXPECT_NE(late.get().find("closed"), std::string::npos);
+}
+
+TEST_P(FileTest, SyncAndWriteAreArms) {
+  rt->run([&]() -> task<> {
+    absl::StatusOr<file> f = co_await file::open(path_, open_mode::write);
+    const absl::StatusOr<std::size_t> n = co_await within(std::chrono::hours(1), f->write_at(test::bytes_of("xyz"), 2));
+    EXPECT_EQ(*n, 3u);
+    const absl::Status synced = co_await within(std::chrono::hours(1), f->sync_data());
+    EXPECT_TRUE(synced.ok()) << synced;
+  });
+}
+
+TEST_P(FileTest, AnArmThatWaitsIsDestroyedWithItsRuntime) {
+  if (GetParam() == io_backend::epoll) return;  // a call in the pool is waited for, and cannot be cancelled
+  absl::StatusOr<file> f = rt->run(file::open, path_, open_mode::read);
+  disk.hold = true;
+  join_handle<std::string> reader = rt->spawn(
+      [](file on) -> task<std::string> { co_return co_await read_as_arm(on, false, channel<int>()); }, *std::move(f));
+  test::settle(*rt);
+  EXPECT_FALSE(reader.done());
+  rt.reset();
+}
+
+// What a pipe gives is gone for others, so an arm may not read it before it is chosen.
+TEST_P(FileTest, APipeKeepsWhatAnArmDidNotTake) {
+  disk.fast = true;  // on the pool its opening would wait for the other end
+  const std::string fifo = path_ + ".fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  rt->run([&]() -> task<> {
+    absl::StatusOr<file> from = co_await file::open(fifo);
+    absl::StatusOr<file> to = co_await file::open(fifo, open_mode::write);
+    std::array<std::byte, 8> buffer;
+    channel<int> other(1);
+    EXPECT_TRUE(other.try_send(1));
+    {
+      auto lost = co_await select(from->read_some(buffer), other.receive());
+      EXPECT_EQ(lost.index(), 1u);
+    }
+    const absl::Status written = co_await to->write_all("abc");
+    EXPECT_TRUE(written.ok()) << written;
+    auto won = co_await select(from->read_some(buffer), other.receive());
+    EXPECT_EQ(*won.get<0>(), 3u);
+  });
+  ::unlink(fifo.c_str());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // A port for I/O that fails a chosen request, or lets every transfer be a short one; the rest goes to a real port.
 //
-// Invariants: a request that is made to fail has no effect below. A poll is never told EAGAIN, as by no kernel.
+// Invariants: a request that is made to fail has no effect below. What never waits is
+// never told EAGAIN, as by no kernel.
 #pragma once
 
 #include <algorithm>
@@ -24,6 +25,28 @@ struct io_faults {
   std::atomic<int64_t> failed{0};
   bool short_transfers = false;  ///< one byte at a time
   uint32_t ring_entries = 0;     ///< 0: as asked for
+  bool plain_calls = false;      ///< what the blocking pool does of files is such a request too
+  bool nothing_cached = false;   ///< nothing of a file is in the kernel's caches
+
+  /// Counts a request. True: it is to fail.
+  bool fails(const detail::io_request& request) noexcept {
+    using detail::io_op;
+    const bool never_waits = request.op == io_op::poll || request.op == io_op::open || request.op == io_op::statx ||
+                             request.op == io_op::fsync;
+    if (++started != fail_nth || (error == EAGAIN && never_waits)) return false;
+    ++failed;
+    return true;
+  }
+
+  /// What is begun in its place.
+  detail::io_request passed(const detail::io_request& request) const noexcept {
+    using detail::io_op;
+    const bool moves_bytes = request.op == io_op::read || request.op == io_op::write || request.op == io_op::receive ||
+                             request.op == io_op::send;
+    detail::io_request some = request;
+    if (short_transfers && moves_bytes) some.length = std::min(some.length, 1u);
+    return some;
+  }
 };
 
 class fault_port final : public os::io_port {
@@ -31,18 +54,10 @@ class fault_port final : public os::io_port {
   fault_port(std::unique_ptr<os::io_port> below, io_faults& faults) : below_(std::move(below)), faults_(faults) {}
 
   void start(const detail::io_request& request, uint64_t tag) noexcept override {
-    using detail::io_op;
-    const bool impossible = faults_.error == EAGAIN && request.op == io_op::poll;
-    if (++faults_.started == faults_.fail_nth && !impossible) {
-      ++faults_.failed;
+    if (faults_.fails(request))
       done_.push_back({tag, -faults_.error, -1});
-      return;
-    }
-    const bool moves_bytes = request.op == io_op::read || request.op == io_op::write || request.op == io_op::receive ||
-                             request.op == io_op::send;
-    detail::io_request passed = request;
-    if (faults_.short_transfers && moves_bytes) passed.length = std::min(passed.length, 1u);
-    below_->start(passed, tag);
+    else
+      below_->start(faults_.passed(request), tag);
   }
   void cancel(uint64_t tag, int fd) noexcept override { below_->cancel(tag, fd); }
   void cancel_all() noexcept override { below_->cancel_all(); }

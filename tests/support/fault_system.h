@@ -27,7 +27,7 @@
 
 namespace weft::test {
 
-/// The calls that can be counted; the first eight can be made to fail.
+/// The calls that can be counted; the first ten can be made to fail.
 enum class call {
   map,
   start_thread,
@@ -37,6 +37,8 @@ enum class call {
   open_epoll,
   add_to_wait_set,
   register_membarrier,
+  duplicate,
+  list_nodes,
   unmap,
   release,
   futex_wait,
@@ -140,6 +142,23 @@ class fault_system final : public os::system {
     if (fails(call::open_epoll)) return injected("epoll_create1");
     return faulty(os::system::open_epoll());
   }
+
+  int32_t do_now(const detail::io_request& request) noexcept override {
+    if (!io.plain_calls) return below_.do_now(request);
+    // A plain call is begun again until it was not interrupted, and waits.
+    const bool impossible = io.error == EINTR || io.error == EAGAIN || io.error == ECANCELED;
+    if (io.fails(request) && !impossible) return -io.error;
+    return below_.do_now(io.passed(request));
+  }
+  int32_t do_from_cache(const detail::io_request& request, uint32_t& partly) noexcept override {
+    partly = 0;
+    return io.nothing_cached ? -EAGAIN : below_.do_from_cache(request, partly);
+  }
+  int duplicate(int fd) noexcept override { return fails(call::duplicate) ? -EMFILE : below_.duplicate(fd); }
+  int list_nodes(const std::string& directory, std::vector<os::node>& out) override {
+    return fails(call::list_nodes) ? -EIO : below_.list_nodes(directory, out);
+  }
+
   bool add_to_wait_set(int set, int fd) noexcept override {
     return !fails(call::add_to_wait_set) && below_.add_to_wait_set(set, fd);
   }

@@ -44,8 +44,8 @@ class stream_socket : public descriptor {
   /// its end. Errors and use as above. Cost: no allocation while the processor has buffers.
   detail::io_buffer_awaiter read_some(std::source_location where = std::source_location::current()) noexcept;
 
-  /// The same into several buffers in order, such as a head and a body: each is filled before the next one. 0 at once if
-  /// all are empty. Looks at the first 1024 of them. A task, so not selectable itself.
+  /// The same into several buffers in order, such as a head and a body: each is filled before the next one. 0 at once
+  /// if all are empty. Looks at the first 1024 of them. A task, so not selectable itself.
   task<absl::StatusOr<std::size_t>> read_some(std::span<const mutable_buffer> buffers);
 
   /// Writes a first part of `data`, at least one byte; returns how many. Errors as for read_some(). Selectable.

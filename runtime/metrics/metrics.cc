@@ -203,7 +203,7 @@ void each(reading& r, writer out) {
 }
 
 /// What one sum has more than others. They are read one after the other while they grow, so the difference is off by a
-/// little, and might fall: the most that was ever reported, is the least that will be.
+/// little, and might fall: the most that was ever reported is the least that will be.
 template <rising_figure Figure, auto All, auto... Without>
 void remaining(reading& r, writer out) {
   const uint64_t all = sum<All>(r);

@@ -125,11 +125,8 @@ absl::StatusOr<std::unique_ptr<os::io_port>> open_port(scheduler& sched, std::st
 
 }  // namespace
 
-io_engine* io_engine::here(int& error) noexcept {
+io_engine* io_engine::make_here(int& error) noexcept {
   processor& p = *this_context.proc;
-  // relaxed: the driver made it.
-  if (poller* made = p.io.load(std::memory_order_relaxed)) [[likely]]
-    return static_cast<io_engine*>(made);
   static const bool registered = (set_leave_wait(wait_reason::io, leave_io), true);
   static_cast<void>(registered);
   std::string description;
@@ -216,6 +213,12 @@ int32_t io_engine::do_plainly(io_operation& op, os::system& sys, buffer_stock& s
   const int32_t result = sys.do_now(receive_into(reading));
   if (result < 0) stock.give(std::exchange(reading.buffer, nullptr));
   return result;
+}
+
+bool io_engine::is_lone_send(io_op op) noexcept {
+  if (!woke_one_ || !is_done_at_once(op)) return false;
+  woke_one_ = false;
+  return proc_.ring.size() == 0;
 }
 
 bool io_engine::is_under_way(const io_operation& op) noexcept {
@@ -310,6 +313,7 @@ strand* io_engine::poll(bool enter, uint32_t& woken) noexcept {
   } while (begun_again_ && hosted_ && taken < most_at_a_time);
   const bool again = begun_again_;
   relief_.leave();
+  woke_one_ = woken == 1;
   if (again) proc_.sched.rearm_wake_fd();
   return first;
 }
@@ -586,22 +590,30 @@ bool try_caches(io_operation& op) noexcept {
   return false;
 }
 
-}  // namespace
-
-bool try_file_now(io_operation& op, descriptor* on) noexcept {
+// Before a plain call on a descriptor: its number stays what it is until the operation is removed. False: the operation
+// has its result already.
+bool enter_call(io_operation& op, descriptor* on) noexcept {
   if (on != nullptr) {
     biased_guard guard(on->lock());
     if (!on->add(op)) {
       op.result = -EBADF;
-      return true;
+      return false;
     }
   }
-  if (stop_pending()) {
-    op.result = -ECANCELED;
-    return true;
-  }
-  return try_caches(op);
+  if (!stop_pending()) return true;
+  op.result = -ECANCELED;
+  return false;
 }
+
+bool try_send_now(io_operation& op, descriptor* on, io_engine& engine) noexcept {
+  if (!enter_call(op, on)) return true;
+  op.result = engine.do_now(op);
+  return op.result != -EAGAIN;
+}
+
+}  // namespace
+
+bool try_file_now(io_operation& op, descriptor* on) noexcept { return !enter_call(op, on) || try_caches(op); }
 
 std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine_handle<> leaf,
                                 std::source_location where) noexcept {
@@ -612,6 +624,7 @@ std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine
     op.result = -error;
     return leaf;
   }
+  if (engine->is_lone_send(op.request.op) && try_send_now(op, on, *engine)) return leaf;
   if (op.of_file && !engine->does_files()) return park_on_the_pool(op, leaf, where);
   return begin_io(op, on, *engine, leaf, where) ? switch_away() : leaf;
 }

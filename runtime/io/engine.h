@@ -56,7 +56,12 @@ struct io_readiness {
 class io_engine final : public poller {
  public:
   /// The running processor's; null if none can be made, with `error` an errno.
-  static io_engine* here(int& error) noexcept;
+  static io_engine* here(int& error) noexcept {
+    // relaxed: the driver made it.
+    if (poller* made = this_context.proc->io.load(std::memory_order_relaxed)) [[likely]]
+      return static_cast<io_engine*>(made);
+    return make_here(error);
+  }
 
   io_engine(processor& p, std::unique_ptr<os::io_port> port, std::string description) noexcept
       : proc_(p), hosted_(p.sched.how() == drive::host), port_(std::move(port)), description_(std::move(description)) {}
@@ -89,6 +94,11 @@ class io_engine final : public poller {
   /// Buffers that nobody has. By the driver.
   buffer_stock& stock() noexcept { return stock_; }
 
+  /// Whether this operation is a send of the one strand that the last completions have woken, with nothing else ready.
+  /// Then a plain call costs the kernel no more than the ring, and the strand need not park for it; but only once, so
+  /// that a strand that goes on sending looks for completions in between. By the driver.
+  bool is_lone_send(io_op op) noexcept;
+
   /// Does it by a plain call that does not wait.
   int32_t do_now(io_operation& op) noexcept { return do_plainly(op, *proc_.sched.seams().sys, stock_); }
   static int32_t do_plainly(io_operation& op, os::system& sys, buffer_stock& stock) noexcept;
@@ -118,6 +128,7 @@ class io_engine final : public poller {
   static constexpr uint64_t tag_retry = 2;  // a poll for an operation that the kernel will not wait for
   static constexpr uint64_t tag_kinds = 3;
 
+  WEFT_RARE static io_engine* make_here(int& error) noexcept;
   void begin(io_operation& op) noexcept;
   bool provide_buffers() noexcept;
   void swap_buffer(io_buffer_operation& op, uint16_t index) noexcept;
@@ -141,6 +152,7 @@ class io_engine final : public poller {
   }
 
   processor& proc_;
+  bool woke_one_ = false;     // by the last poll(), and it has not sent since
   const bool hosted_;         // the host sleeps, and looks at the port's descriptor
   bool begun_again_ = false;  // or asked to end, since the last flush; by who is in by [io-relief]
   const std::unique_ptr<os::io_port> port_;

@@ -205,7 +205,7 @@ TEST_P(FaultTest, ARingWithoutPlaceLosesNothing) {
   for (join_handle<int>& h : reading) EXPECT_EQ(h.get(), 2);
   const detail::io_figures figures = detail::io_figures_of(runtime_access::sched(*rt));
   EXPECT_EQ(figures.under_way, 0u);
-  EXPECT_GE(figures.completions, 400u);
+  EXPECT_GE(figures.completions, 200u);  // of the reads; writes may be done at once
 }
 
 TEST_P(FaultTest, ARingThatIsRefusedIsStoodInForAndTheReasonIsKept) {

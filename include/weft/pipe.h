@@ -5,6 +5,7 @@
 #include <source_location>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,6 +33,9 @@ class pipe_reader : public descriptor {
 
   /// Fills the whole buffer. OUT_OF_RANGE: the end came before.
   task<absl::Status> read_exactly(std::span<std::byte> buffer);
+
+  /// As read_some() with a buffer of the operation's own, which a stopped task leaves at once; see stream_socket.
+  task<absl::StatusOr<std::vector<std::byte>>> read_owned(std::vector<std::byte> buffer);
 };
 
 /// The end of a pipe that is written to.
@@ -48,6 +52,10 @@ class pipe_writer : public descriptor {
   /// Writes everything, or says why not; a part may have been written then.
   task<absl::Status> write_all(std::span<const std::byte> data);
   task<absl::Status> write_all(std::string_view text);
+
+  /// As write_all() with data of the operation's own, which a stopped task leaves at once, and with the number of bytes
+  /// that were written; see stream_socket.
+  task<absl::StatusOr<std::size_t>> write_owned(std::vector<std::byte> data);
 };
 
 struct pipe_ends {

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -63,6 +64,19 @@ class stream_socket : public descriptor {
   /// them whole. write_some() looks at the first 1024 of them.
   task<absl::StatusOr<std::size_t>> write_some(std::span<const const_buffer> buffers);
   task<absl::Status> write_all(std::span<const const_buffer> buffers);
+
+  /// Reading and writing with a buffer of the operation's own: a task that is asked to stop leaves at once, also while
+  /// the processor of its operation computes, and nobody touches the buffer or the socket afterwards. Not selectable; a
+  /// time limit is set with with_timeout(). Cost: no allocation but the call's own; system calls that are not shared,
+  /// see docs/io.md.
+  ///
+  /// Reading gives the buffer back, as long as what was read (empty: the peer has closed its end, or the buffer was);
+  /// after an error it is gone. A stop loses nothing: what comes later is for the next read.
+  task<absl::StatusOr<std::vector<std::byte>>> read_owned(std::vector<std::byte> buffer);
+
+  /// Writes everything and returns how many bytes these were: fewer only if the task was asked to stop when a part was
+  /// written, CANCELLED if nothing was. After any other error it is unknown how much was.
+  task<absl::StatusOr<std::size_t>> write_owned(std::vector<std::byte> data);
 
   /// Tells the peer that nothing more comes; reading goes on.
   absl::Status shutdown_write() noexcept;

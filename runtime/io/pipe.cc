@@ -4,6 +4,7 @@
 #include <string>
 
 #include "io/io_error.h"
+#include "io/owned.h"
 
 namespace weft {
 
@@ -51,6 +52,10 @@ task<absl::Status> pipe_reader::read_exactly(std::span<std::byte> buffer) {
   co_return absl::OkStatus();
 }
 
+task<absl::StatusOr<std::vector<std::byte>>> pipe_reader::read_owned(std::vector<std::byte> buffer) {
+  return detail::read_owned<detail::finish_read>(*this, std::move(buffer));
+}
+
 pipe_writer::write_awaiter pipe_writer::write_some(std::span<const std::byte> data,
                                                    std::source_location where) noexcept {
   return write_awaiter(*this,
@@ -73,6 +78,10 @@ task<absl::Status> pipe_writer::write_all(std::span<const std::byte> data) {
 
 task<absl::Status> pipe_writer::write_all(std::string_view text) {
   co_return co_await write_all(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+task<absl::StatusOr<std::size_t>> pipe_writer::write_owned(std::vector<std::byte> data) {
+  return detail::write_owned<detail::finish_write>(*this, std::move(data));
 }
 
 absl::StatusOr<pipe_ends> make_pipe() {

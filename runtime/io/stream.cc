@@ -7,6 +7,7 @@
 #include <weft/detail/check.h>
 
 #include "io/io_error.h"
+#include "io/owned.h"
 #include "os/address.h"
 
 namespace weft {
@@ -135,6 +136,14 @@ task<absl::Status> stream_socket::write_all(std::span<const const_buffer> buffer
     }
   }
   co_return absl::OkStatus();
+}
+
+task<absl::StatusOr<std::vector<std::byte>>> stream_socket::read_owned(std::vector<std::byte> buffer) {
+  return detail::read_owned<detail::finish_receive>(*this, std::move(buffer));
+}
+
+task<absl::StatusOr<std::size_t>> stream_socket::write_owned(std::vector<std::byte> data) {
+  return detail::write_owned<detail::finish_send>(*this, std::move(data));
 }
 
 absl::Status stream_socket::shutdown_write() noexcept {

@@ -49,6 +49,16 @@ int32_t when_ready(int fd, uint32_t events, Call call) noexcept {
   return is_ready(fd, events) ? outcome(call) : -EAGAIN;
 }
 
+// A pipe in blocking mode takes a plain write whole, and waits until it has had place for all of it.
+int32_t write_where_it_stands(const io_request& r) noexcept {
+  if (!is_ready(r.fd, POLLOUT)) return -EAGAIN;
+  const iovec all{at<void>(r.address), r.length};
+  const int32_t n = outcome([&] { return ::syscall(SYS_pwritev2, r.fd, &all, 1L, -1L, -1L, RWF_NOWAIT); });
+  if (n != -EOPNOTSUPP && n != -EAGAIN) return n;
+  // Not a pipe, or one of a kernel older than Linux 6.5; or others were faster.
+  return when_ready(r.fd, POLLOUT, [&] { return ::write(r.fd, all.iov_base, all.iov_len); });
+}
+
 int32_t begin_connecting(const io_request& r) noexcept {
   const int32_t result = outcome([&] { return ::connect(r.fd, at<sockaddr>(r.address), r.length); });
   if (result == -EISCONN) return 0;
@@ -69,10 +79,8 @@ int32_t system::do_now(const io_request& r) noexcept {
                       : ::read(r.fd, at<void>(r.address), r.length);
       });
     case io_op::write:
-      return when_ready(r.fd, POLLOUT, [&] {
-        return placed ? ::pwrite(r.fd, at<void>(r.address), r.length, offset)
-                      : ::write(r.fd, at<void>(r.address), r.length);
-      });
+      if (!placed) return write_where_it_stands(r);
+      return when_ready(r.fd, POLLOUT, [&] { return ::pwrite(r.fd, at<void>(r.address), r.length, offset); });
     case io_op::readv:
       return when_ready(r.fd, POLLIN, [&] {
         return placed ? ::preadv(r.fd, at<iovec>(r.address), vectors, offset)

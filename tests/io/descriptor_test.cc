@@ -118,6 +118,35 @@ TEST_P(DescriptorTest, APipeCarriesBytesAndItsEnd) {
   });
 }
 
+// As standard output may be: a plain write would wait until the reader has taken all of it, and so would the reader.
+TEST_P(DescriptorTest, AWriteToAPipeInBlockingModeHoldsUpNobody) {
+  run([]() -> task<> {
+    for (const bool owned : {false, true}) {
+      int ends[2];
+      EXPECT_EQ(::pipe(ends), 0);
+      join_handle<std::size_t> reader = spawn(
+          [](pipe_reader r) -> task<std::size_t> {
+            std::size_t all = 0;
+            for (std::vector<std::byte> buffer(1000);;) {
+              absl::StatusOr<std::size_t> n = co_await r.read_some(buffer);
+              if (!n.ok() || *n == 0) co_return all;
+              all += *n;
+            }
+          },
+          pipe_reader(ends[0]));
+      pipe_writer writer(ends[1]);
+      std::vector<std::byte> data(300'000);
+      if (owned) {
+        EXPECT_EQ((co_await writer.write_owned(std::move(data))).value_or(0), 300'000u);
+      } else {
+        EXPECT_TRUE((co_await writer.write_all(data)).ok());
+      }
+      writer.close();
+      EXPECT_EQ(co_await reader, 300'000u);
+    }
+  });
+}
+
 TEST_P(DescriptorTest, AWriteToAPipeWithoutReadersFails) {
   ignore_sigpipe();
   run([]() -> task<> {

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "os/system.h"
+#include "support/holding_port.h"
 #include "support/io_test.h"
 
 namespace weft {
@@ -24,37 +25,12 @@ namespace {
 
 using test::text_of;
 
-// Completions stay here while the disk holds them.
-class holding_port final : public os::io_port {
- public:
-  holding_port(std::unique_ptr<os::io_port> inner, std::atomic<bool>& hold) noexcept
-      : inner_(std::move(inner)), hold_(hold) {}
-
-  void start(const detail::io_request& request, uint64_t tag) noexcept override { inner_->start(request, tag); }
-  void cancel(uint64_t tag, int fd) noexcept override { inner_->cancel(tag, fd); }
-  void cancel_all() noexcept override {
-    hold_ = false;
-    inner_->cancel_all();
-  }
-  void flush() noexcept override { inner_->flush(); }
-  std::size_t take(std::span<os::io_completion> out) noexcept override { return hold_ ? 0 : inner_->take(out); }
-  uint64_t wakes_taken() const noexcept override { return inner_->wakes_taken(); }
-  void wait(int64_t timeout_ns) noexcept override { inner_->wait(timeout_ns); }
-  void wake() noexcept override { inner_->wake(); }
-  int poll_fd() const noexcept override { return inner_->poll_fd(); }
-  bool does_files() const noexcept override { return inner_->does_files(); }
-
- private:
-  const std::unique_ptr<os::io_port> inner_;
-  std::atomic<bool>& hold_;
-};
-
 class slow_disk final : public os::system {
  public:
   absl::StatusOr<std::unique_ptr<os::io_port>> open_uring(os::uring_mode mode, uint32_t entries) noexcept override {
     auto made = system::open_uring(mode, entries);
     if (!made.ok()) return made;
-    return std::make_unique<holding_port>(*std::move(made), hold);
+    return std::make_unique<test::holding_port>(*std::move(made), hold);
   }
   int32_t do_now(const detail::io_request& request) noexcept override {
     if (request.op == detail::io_op::read) test::eventually([&] { return !hold; });

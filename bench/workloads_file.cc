@@ -1,7 +1,7 @@
 // Workloads of weft_workloads: files; peers/file_work.h says what they measure.
 //
-// The large file is read by weft::file::read_at in one task, small files by the same in 16 tasks for each processor,
-// each with a buffer of its own; and
+// The large file is read by weft::file::read_at in one task, small files by the same in 32 tasks for each processor,
+// as many as the peers have under way, each with a buffer of its own; and
 //
 //   files10kwhole  files10k with weft::read_file, which makes a string for each file; ns per file
 #include <atomic>
@@ -79,7 +79,7 @@ weft::task<> read_some_files_whole(small_work& work) {
 weft::task<std::uint64_t> read_small(const std::vector<std::string>& paths, int processors, bool whole) {
   small_work work{paths};
   std::vector<weft::join_handle<void>> tasks;
-  for (int i = 0; i < 16 * processors; ++i)
+  for (int i = 0; i < 32 * processors; ++i)
     tasks.push_back(weft::spawn(whole ? read_some_files_whole : read_some_files, std::ref(work)));
   for (weft::join_handle<void>& t : tasks) co_await t;
   // relaxed: as above.

@@ -294,11 +294,21 @@ void io_engine::hand_over_cancellations_locked() noexcept {
   begun_again_ = true;
 }
 
+void io_engine::flush_files() noexcept {
+  files_gathered_ = 0;
+  relief_.enter();
+  port_->flush();
+  relief_.leave();
+}
+
 strand* io_engine::poll(bool enter, uint32_t& woken) noexcept {
   woken = 0;
   // Wakes that nobody waited for are taken too where a host would find the port's descriptor readable for ever.
   if (!is_busy() && !hosted_) return nullptr;
-  if (enter) is_worth_asking_ = false;
+  if (enter) {
+    is_worth_asking_ = false;
+    files_gathered_ = 0;
+  }
   relief_.enter();
   hand_over_cancellations();  // C1
   strand* first = nullptr;
@@ -576,12 +586,26 @@ bool begin_io(io_operation& op, descriptor* on, io_engine& engine, std::coroutin
 
 namespace {
 
+// The running processor's, if it has one that does files.
+io_engine* engine_for_files() noexcept {
+  // relaxed: the driver made it.
+  auto* made = static_cast<io_engine*>(this_context.proc->io.load(std::memory_order_relaxed));
+  return made != nullptr && made->does_files() ? made : nullptr;
+}
+
+void note_luck(bool found) noexcept {
+  io_engine* const engine = engine_for_files();
+  if (engine == nullptr) return;
+  found ? engine->luck().found() : engine->luck().missed();
+}
+
 // False: what was not in the caches is left to be asked for.
 bool try_caches(io_operation& op) noexcept {
   constexpr uint32_t bytes_per_unit = 64 * 1024;
   this_context.budget -= 1 + (op.request.op == io_op::read ? static_cast<int>(op.request.length / bytes_per_unit) : 0);
   uint32_t partly = 0;
   op.result = this_context.proc->sched.seams().sys->do_from_cache(op.request, partly);
+  if (op.request.op == io_op::read) note_luck(op.result != -EAGAIN || partly != 0);
   if (op.result != -EAGAIN) return true;
   op.read_before += partly;
   op.request.address += partly;
@@ -613,11 +637,36 @@ bool try_send_now(io_operation& op, descriptor* on, io_engine& engine) noexcept 
 
 }  // namespace
 
+bool is_read_worth_trying() noexcept {
+  io_engine* const engine = engine_for_files();
+  return engine == nullptr || engine->luck().is_worth_trying();
+}
+
 bool try_file_now(io_operation& op, descriptor* on) noexcept { return !enter_call(op, on) || try_caches(op); }
+
+namespace {
+
+std::coroutine_handle<> park_file(io_operation& op, descriptor* on, std::coroutine_handle<> leaf,
+                                  std::source_location where) noexcept {
+  const bool tries = op.request.op != io_op::read || is_read_worth_trying();
+  if (tries && try_file_now(op, on)) return this_context.budget > 0 ? leaf : yield_strand(leaf, where);
+  int error = 0;
+  io_engine* engine = io_engine::here(error);
+  if (engine == nullptr) {
+    op.result = -error;
+    return leaf;
+  }
+  if (!engine->does_files()) return park_on_the_pool(op, leaf, where);
+  if (!begin_io(op, on, *engine, leaf, where)) return leaf;
+  engine->begin_gathered_files();  // I5
+  return switch_away();
+}
+
+}  // namespace
 
 std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine_handle<> leaf,
                                 std::source_location where) noexcept {
-  if (op.of_file && try_file_now(op, on)) return this_context.budget > 0 ? leaf : yield_strand(leaf, where);
+  if (op.of_file) return park_file(op, on, leaf, where);
   int error = 0;
   io_engine* engine = io_engine::here(error);
   if (engine == nullptr) {
@@ -625,7 +674,6 @@ std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine
     return leaf;
   }
   if (engine->is_lone_send(op.request.op) && try_send_now(op, on, *engine)) return leaf;
-  if (op.of_file && !engine->does_files()) return park_on_the_pool(op, leaf, where);
   return begin_io(op, on, *engine, leaf, where) ? switch_away() : leaf;
 }
 

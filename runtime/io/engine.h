@@ -2,7 +2,8 @@
 //
 // Protocol [io], by the strand that waits; the engine's lock is held from I2 to I4:
 //   I1 announce the engine's lock (P1 of [stop]). I2 lock; asked to stop: unlock, report it. I3 detach, begin the wait,
-//   hand the request to the port. I4 unlock; take the next strand.
+//   hand the request to the port. I4 unlock; I5 if enough requests on files have gathered, flush the port, by
+//   [io-relief], so that the disk begins while others run; take the next strand.
 // By the processor's driver, at its turns and when it wakes:
 //   C1 under the lock, hand the cancellations that were asked for to the port. C2 flush the port, unless no system call
 //   is wanted, and take completions; under the lock, for each: take it off the list of cancellations, end the wait.
@@ -53,6 +54,31 @@ struct io_readiness {
   int32_t fd;
 };
 
+/// Whether a read is to be tried without waiting before it goes to the ring, by what the last ones found. A try that
+/// finds nothing has begun to read ahead, for itself alone; the ring tries the same, for many in one system call.
+class cache_luck {
+ public:
+  /// False: the next one goes to the ring at once.
+  bool is_worth_trying() noexcept {
+    if (untried_ == 0) return true;
+    --untried_;
+    return false;
+  }
+  void found() noexcept { missed_in_a_row_ = 0; }
+  void missed() noexcept {
+    if (++missed_in_a_row_ < few_misses) return;
+    missed_in_a_row_ = few_misses;
+    untried_ = between_tries;
+  }
+
+  static constexpr uint32_t few_misses = 4;
+  static constexpr uint32_t between_tries = 15;
+
+ private:
+  uint32_t missed_in_a_row_ = 0;
+  uint32_t untried_ = 0;  // how many go to the ring at once
+};
+
 class io_engine final : public poller {
  public:
   /// The running processor's; null if none can be made, with `error` an errno.
@@ -71,6 +97,7 @@ class io_engine final : public poller {
   strand* relieve(uint32_t& count) noexcept override;
   void sleep(int64_t timeout_ns) noexcept override {
     is_worth_asking_ = false;
+    files_gathered_ = 0;
     relief_.enter();
     sleeps_.add();
     port_->wait(timeout_ns);
@@ -106,6 +133,14 @@ class io_engine final : public poller {
   /// I3. Lock held, by the driver.
   void start(io_operation& op) noexcept;
 
+  /// I5, after one on a file. By the driver, no lock held.
+  void begin_gathered_files() noexcept {
+    if (++files_gathered_ >= most_files_gathered) flush_files();
+  }
+
+  /// What reads have found in the caches of late. By the driver.
+  cache_luck& luck() noexcept { return luck_; }
+
   /// Whether the kernel has it. For a check: the answer may be old.
   static bool is_under_way(const io_operation& op) noexcept;
 
@@ -130,6 +165,7 @@ class io_engine final : public poller {
 
   WEFT_RARE static io_engine* make_here(int& error) noexcept;
   void begin(io_operation& op) noexcept;
+  void flush_files() noexcept;
   bool provide_buffers() noexcept;
   void swap_buffer(io_buffer_operation& op, uint16_t index) noexcept;
   int32_t give_buffer_to(io_buffer_operation& op, const os::io_completion& done) noexcept;
@@ -155,6 +191,9 @@ class io_engine final : public poller {
   bool woke_one_ = false;     // by the last poll(), and it has not sent since
   const bool hosted_;         // the host sleeps, and looks at the port's descriptor
   bool begun_again_ = false;  // or asked to end, since the last flush; by who is in by [io-relief]
+  static constexpr uint32_t most_files_gathered = 8;
+  uint32_t files_gathered_ = 0;  // begun since the last flush; driver only
+  cache_luck luck_;              // driver only
   const std::unique_ptr<os::io_port> port_;
   const std::string description_;
   relief<> relief_;
@@ -182,5 +221,8 @@ class io_engine final : public poller {
 /// from the running strand's budget; who has spent it yields afterwards, so that a reader of cached files does not hold
 /// its processor. Adds the operation to the descriptor's list.
 bool try_file_now(io_operation& op, descriptor* on) noexcept;
+
+/// Whether the running strand's next read is to be tried by that, or to go to the ring at once; see cache_luck.
+bool is_read_worth_trying() noexcept;
 
 }  // namespace weft::detail

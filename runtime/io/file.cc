@@ -406,15 +406,16 @@ task<absl::StatusOr<std::string>> read_file(std::string path, std::size_t most_b
     return absl::ResourceExhaustedError("read " + path + ": longer than " + std::to_string(most_bytes) + " bytes");
   };
   std::string content;
-  if (read_small_now(*opened, content)) {
+  if (detail::is_read_worth_trying() && read_small_now(*opened, content)) {
     if (content.size() > most_bytes) co_return too_long();
     co_return content;
   }
   constexpr std::size_t least_room = 4096;
   constexpr std::size_t most_room = std::size_t{1} << 20;
-  // One byte more, so that the end shows in the last read. What says it is empty (as in /proc) is read to its end all
-  // the same.
-  const std::size_t expected = std::min(expected_bytes(*opened), most_bytes) + 1;
+  // One byte more, so that the end shows in the last read. What tells another length (as in /proc) is read until
+  // nothing comes.
+  const std::size_t told = expected_bytes(*opened);
+  const std::size_t expected = std::min(told, most_bytes) + 1;
   content.reserve(expected);
   for (std::size_t used = 0;;) {
     const std::size_t room = std::clamp(expected > used ? expected - used : content.size(), least_room, most_room);
@@ -425,7 +426,7 @@ task<absl::StatusOr<std::string>> read_file(std::string path, std::size_t most_b
     used += *n;
     if (used > most_bytes) co_return too_long();
     content.resize(used);
-    if (*n == 0) co_return content;
+    if (*n == 0 || (used == told && *n < room)) co_return content;
   }
 }
 

@@ -30,13 +30,14 @@ class slow_disk final : public os::system {
   absl::StatusOr<std::unique_ptr<os::io_port>> open_uring(os::uring_mode mode, uint32_t entries) noexcept override {
     auto made = system::open_uring(mode, entries);
     if (!made.ok()) return made;
-    return std::make_unique<test::holding_port>(*std::move(made), hold);
+    return std::make_unique<test::holding_port>(*std::move(made), hold, &flushes);
   }
   int32_t do_now(const detail::io_request& request) noexcept override {
     if (request.op == detail::io_op::read) test::eventually([&] { return !hold; });
     return system::do_now(request);
   }
   int32_t do_from_cache(const detail::io_request& request, uint32_t& partly) noexcept override {
+    if (request.op == detail::io_op::read) ++tried_reads;
     if (fast) return system::do_from_cache(request, partly);
     partly = 0;
     if (request.op != detail::io_op::read || request.length <= cached) return -EAGAIN;
@@ -57,6 +58,8 @@ class slow_disk final : public os::system {
   std::atomic<bool> hold{false};
   uint32_t cached = 0;  // so many bytes of each read
   bool fast = false;    // as the real one is
+  int tried_reads = 0;
+  int flushes = 0;  // of the ring; by the driver
   std::atomic<int> duplicates{0};
   std::atomic<int> closed{0};
 };
@@ -150,6 +153,60 @@ TEST_P(FileTest, AReaderOfCachedFilesLetsOthersRun) {
       co_await other;
     }
   });
+}
+
+TEST_P(FileTest, TheEndThatTheKernelHasToldOfIsNotReadAgain) {
+  rt->run([&]() -> task<> {
+    EXPECT_EQ(*(co_await read_file(path_)), content);
+    EXPECT_EQ(disk.tried_reads, 2);  // for what is in the page cache, and for the whole
+  });
+}
+
+// With the ring, which tries the same for many in one system call. The pool must not have what is cached.
+TEST_P(FileTest, WhereNothingIsCachedReadsAreNotTriedFirst) {
+  const bool ring = GetParam() == io_backend::uring;
+  rt->run([&]() -> task<> {
+    absl::StatusOr<file> f = co_await file::open(path_);
+    std::array<std::byte, 64> buffer;
+    const auto read = [&](int times) -> task<> {
+      for (int i = 0; i < times; ++i) EXPECT_EQ(*(co_await f->read_at(buffer, 0)), content.size());
+    };
+    co_await read(160);
+    const int tried = disk.tried_reads;
+    EXPECT_EQ(ring, tried < 20) << tried;
+    EXPECT_EQ(ring, tried > 5 && tried < 160) << tried;
+    // It is found out that this has changed.
+    disk.fast = true;
+    co_await read(20);
+    disk.tried_reads = 0;
+    co_await read(20);
+    EXPECT_GE(disk.tried_reads, 20);
+  });
+}
+
+task<> read_once(file& f, const int& flushes, std::vector<int>& seen) {
+  seen.push_back(flushes);
+  std::array<std::byte, 8> buffer;
+  EXPECT_TRUE((co_await f.read_at(buffer, 0)).ok());
+}
+
+TEST_P(FileTest, TheDiskBeginsBeforeAllReadersHaveAsked) {
+  if (GetParam() == io_backend::epoll) return;  // the pool's threads begin one by one
+  absl::StatusOr<file> f = rt->run(file::open, path_, open_mode::read);
+  disk.hold = true;
+  std::vector<int> seen;
+  join_handle<void> readers = rt->spawn(
+      [](file& from, const int& flushes, std::vector<int>& numbers) -> task<> {
+        std::vector<join_handle<void>> all;
+        for (int i = 0; i < 9; ++i)
+          all.push_back(spawn(read_once, std::ref(from), std::cref(flushes), std::ref(numbers)));
+        for (join_handle<void>& one : all) co_await one;
+      },
+      std::ref(*f), std::cref(disk.flushes), std::ref(seen));
+  settle_until([&] { return seen.size() == 9; });
+  EXPECT_GT(seen.back(), seen.front());
+  disk.hold = false;
+  settle_until([&] { return rt->tasks().empty(); });
 }
 
 TEST_P(FileTest, AnOwnedBufferComesBackWithWhatWasRead) {

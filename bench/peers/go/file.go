@@ -1,5 +1,5 @@
 // Workloads of files: the same as in ../file_work.h, which says where the files lie. The large file is read in
-// pieces of 256 KiB, small files by os.ReadFile in 16 goroutines for each processor.
+// pieces of 256 KiB, small files by os.ReadFile in 32 goroutines for each processor.
 package main
 
 import (
@@ -94,7 +94,7 @@ func runFileSequential(cold bool) float64 {
 func readSmall(paths []string) int64 {
 	var all, next atomic.Int64
 	var group sync.WaitGroup
-	for range 16 * runtime.GOMAXPROCS(0) {
+	for range 32 * runtime.GOMAXPROCS(0) {
 		group.Go(func() {
 			for {
 				i := next.Add(1) - 1

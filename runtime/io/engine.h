@@ -55,7 +55,7 @@ struct io_readiness {
 
 class io_engine final : public poller {
  public:
-  /// The running processor's; null if none can be made, with `error` an errno.
+  /// The running processor's; null if none can be made, with `error` then io_unavailable. The next call tries again.
   static io_engine* here(int& error) noexcept;
 
   io_engine(processor& p, std::unique_ptr<os::io_port> port, std::string description) noexcept

@@ -97,9 +97,12 @@ void leave_io(strand*, waiter& w, biased_lock& lock) noexcept {
   home.wake_driver();
 }
 
-// The first back end that the options and the kernel allow, and why no better one.
+// The first back end that the options and the kernel allow, and why no better one. Error: why none.
 absl::StatusOr<std::unique_ptr<os::io_port>> open_port(scheduler& sched, std::string& description) noexcept {
-  std::string refusals;
+  std::string refused;
+  const auto add = [&](const char* what, const absl::Status& why) {
+    refused += std::string(refused.empty() ? "" : "; ") + what + ": " + std::string(why.message());
+  };
   if (sched.opts().io != io_backend::epoll) {
     // A deferred ring serves one thread. A host may drive its runtime from one after another, and of several workers
     // one that computes may have to be relieved.
@@ -108,19 +111,20 @@ absl::StatusOr<std::unique_ptr<os::io_port>> open_port(scheduler& sched, std::st
       const auto mode = static_cast<os::uring_mode>(i);
       absl::StatusOr<std::unique_ptr<os::io_port>> port = sched.seams().sys->open_uring(mode, ring_entries);
       if (port.ok()) {
-        description = std::string("io_uring, ") + os::uring_mode_name(mode) + refusals;
+        description = std::string("io_uring, ") + os::uring_mode_name(mode);
+        if (!refused.empty()) description += " (" + refused + ")";
         return port;
       }
-      refusals += std::string(refusals.empty() ? " (" : "; ") + os::uring_mode_name(mode) + ": " +
-                  std::string(port.status().message());
-      if (i + 1 == os::uring_modes) refusals += ")";
+      add(os::uring_mode_name(mode), port.status());
     }
-  } else {
-    refusals = " (asked for)";
   }
   absl::StatusOr<std::unique_ptr<os::io_port>> port = sched.seams().sys->open_epoll();
-  if (port.ok()) description = "epoll" + refusals;
-  return port;
+  if (port.ok()) {
+    description = "epoll (" + (refused.empty() ? "asked for" : refused) + ")";
+    return port;
+  }
+  add("epoll", port.status());
+  return absl::ResourceExhaustedError(refused);
 }
 
 }  // namespace
@@ -132,12 +136,14 @@ io_engine* io_engine::make_here(int& error) noexcept {
   std::string description;
   absl::StatusOr<std::unique_ptr<os::io_port>> port = open_port(p.sched, description);
   if (!port.ok()) {
-    error = EMFILE;
+    p.io_refusal.set(std::string(port.status().message()));
+    error = io_unavailable;
     return nullptr;
   }
   auto engine = std::make_unique<io_engine>(p, *std::move(port), std::move(description));
   if (!p.sched.watch_for_host(engine->poll_fd())) {
-    error = ENOMEM;
+    p.io_refusal.set(std::string(engine->description()) + ", but the host's descriptor cannot watch it");
+    error = io_unavailable;
     return nullptr;
   }
   // release: pairs with the acquire loads of those who wake it or look whether it is busy.
@@ -321,7 +327,7 @@ strand* io_engine::poll(bool enter, uint32_t& woken) noexcept {
     hand_over_cancellations();  // C3
     // A worker comes here again before it sleeps, or flushes as it goes to sleep; a host does neither.
   } while (begun_again_ && hosted_ && taken < most_at_a_time);
-  const bool again = begun_again_;
+  const bool again = begun_again_ || (hosted_ && !port_->has_begun_all());
   relief_.leave();
   woke_one_ = woken == 1;
   if (again) proc_.sched.rearm_wake_fd();

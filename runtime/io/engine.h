@@ -81,7 +81,7 @@ class cache_luck {
 
 class io_engine final : public poller {
  public:
-  /// The running processor's; null if none can be made, with `error` an errno.
+  /// The running processor's; null if none can be made, with `error` then io_unavailable. The next call tries again.
   static io_engine* here(int& error) noexcept {
     // relaxed: the driver made it.
     if (poller* made = this_context.proc->io.load(std::memory_order_relaxed)) [[likely]]

@@ -47,7 +47,13 @@ io_figures io_figures_of(const scheduler& sched) noexcept {
 
 std::vector<io_backend_in_use> io_backends_of(const scheduler& sched) {
   std::vector<io_backend_in_use> all;
-  for_each_engine(sched, [&](uint32_t index, const io_engine& e) { all.push_back({index, e.description()}); });
+  for (const auto& p : sched.processors()) {
+    // acquire: as above.
+    if (const poller* io = p->io.load(std::memory_order_acquire))
+      all.push_back({p->index, io->description()});
+    else if (const std::string why = p->io_refusal.get(); !why.empty())
+      all.push_back({p->index, "none (" + why + ")"});
+  }
   return all;
 }
 

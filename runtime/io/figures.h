@@ -53,7 +53,8 @@ struct io_figures {
 /// The sum over the processors. Any thread.
 io_figures io_figures_of(const scheduler& sched) noexcept;
 
-/// The back end of each processor that has done I/O, and why it is no better one: "io_uring, deferred task run".
+/// The back end of each processor that has done I/O, or was refused one, and why it is no better one: "io_uring,
+/// deferred task run".
 struct io_backend_in_use {
   uint32_t processor;
   std::string description;

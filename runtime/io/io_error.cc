@@ -15,10 +15,22 @@ os::system& kernel() noexcept {
   return p != nullptr ? *p->sched.seams().sys : os::system::real();
 }
 
+namespace {
+
+// Empty where another processor was refused than the one that asks.
+std::string why_no_io() {
+  if (this_context.proc == nullptr) return "";
+  const std::string why = this_context.proc->io_refusal.get();
+  return why.empty() ? "" : " (" + why + ")";
+}
+
+}  // namespace
+
 absl::Status io_error(std::string_view operation, std::string_view subject, int32_t result) {
   const std::string what = std::string(operation) + (subject.empty() ? "" : " ") + std::string(subject);
   if (result == -ECANCELED) return absl::CancelledError(what + ": the task was asked to stop");
   if (result == -EBADF) return absl::FailedPreconditionError(what + ": closed");
+  if (result == -io_unavailable) return absl::ResourceExhaustedError(what + ": no I/O can be set up" + why_no_io());
   return os::errno_status(-result, what);
 }
 

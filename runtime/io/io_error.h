@@ -15,7 +15,11 @@ namespace weft::detail {
 /// The system calls of the running task's runtime, or the real ones outside tasks.
 os::system& kernel() noexcept;
 
-/// `result`: -errno. "<operation> <subject>: <reason>"; CANCELLED after a stop, FAILED_PRECONDITION after a close.
+/// Stands among the errnos for a processor that can have no I/O; its io_refusal says why.
+inline constexpr int io_unavailable = 4096;
+
+/// `result`: -errno. "<operation> <subject>: <reason>"; CANCELLED after a stop, FAILED_PRECONDITION after a close,
+/// RESOURCE_EXHAUSTED for io_unavailable.
 [[gnu::cold]] absl::Status io_error(std::string_view operation, std::string_view subject, int32_t result);
 
 /// The same for a socket, whose ends are named.

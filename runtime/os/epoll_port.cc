@@ -104,6 +104,8 @@ class epoll_port final : public io_port {
     look(0);
   }
 
+  bool has_begun_all() const noexcept override { return fresh_.empty(); }
+
   std::size_t take(std::span<io_completion> out) noexcept override {
     const std::size_t n = std::min(out.size(), done_.size());
     std::copy_n(done_.begin(), n, out.begin());

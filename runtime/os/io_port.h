@@ -46,6 +46,9 @@ class io_port {
   /// Begins what was taken, and lets the kernel hand over what it has completed. Never blocks.
   virtual void flush() noexcept = 0;
 
+  /// Whether nothing waits for the next flush() or wait(): a kernel may take a part only, for a while.
+  [[nodiscard]] virtual bool has_begun_all() const noexcept = 0;
+
   /// Takes completions, in order; returns how many. Never blocks.
   [[nodiscard]] virtual std::size_t take(std::span<io_completion> out) noexcept = 0;
 

@@ -150,6 +150,8 @@ class uring_port final : public io_port {
     }
   }
 
+  bool has_begun_all() const noexcept override { return io_uring_sq_ready(&ring_) == 0 && backlog_.empty(); }
+
   std::size_t take(std::span<io_completion> out) noexcept override {
     std::size_t count = 0;
     unsigned seen = 0;

@@ -11,6 +11,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
+#include <utility>
+
+#include <weft/detail/spin_lock.h>
 
 namespace weft::detail {
 
@@ -58,6 +62,23 @@ class poller {
  protected:
   std::atomic<uint32_t> under_way_{0};  // operations
   bool is_worth_asking_ = false;
+};
+
+/// Why a processor could have no poller when it was last asked for one; empty: never refused. Any thread.
+class io_refusal_text {
+ public:
+  void set(std::string why) {
+    spin_guard guard(lock_);
+    text_ = std::move(why);
+  }
+  std::string get() const {
+    spin_guard guard(lock_);
+    return text_;
+  }
+
+ private:
+  mutable spin_lock lock_;
+  std::string text_;  // guarded by lock_
 };
 
 }  // namespace weft::detail

@@ -235,6 +235,7 @@ class alignas(128) processor {
   sched::run_queue<strand, ring_capacity> ring;
   sched::inbox<strand> mail;
   std::atomic<poller*> io{nullptr};  // made by the owner with the first operation
+  io_refusal_text io_refusal;
 
   alignas(64) biased_lock timer_lock;
   sched::timer_queue timers;                      // guarded by timer_lock

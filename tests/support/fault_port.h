@@ -62,6 +62,7 @@ class fault_port final : public os::io_port {
   void cancel(uint64_t tag, int fd) noexcept override { below_->cancel(tag, fd); }
   void cancel_all() noexcept override { below_->cancel_all(); }
   void flush() noexcept override { below_->flush(); }
+  bool has_begun_all() const noexcept override { return below_->has_begun_all(); }
   std::size_t take(std::span<os::io_completion> out) noexcept override {
     std::size_t n = 0;
     for (; n < out.size() && !done_.empty(); ++n) {

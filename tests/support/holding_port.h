@@ -29,6 +29,7 @@ class holding_port final : public os::io_port {
     if (flushes_ != nullptr) ++*flushes_;
     inner_->flush();
   }
+  bool has_begun_all() const noexcept override { return inner_->has_begun_all(); }
   std::size_t take(std::span<os::io_completion> out) noexcept override { return hold_ ? 0 : inner_->take(out); }
   uint64_t wakes_taken() const noexcept override { return inner_->wakes_taken(); }
   void wait(int64_t timeout_ns) noexcept override { inner_->wait(timeout_ns); }

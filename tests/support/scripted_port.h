@@ -77,6 +77,7 @@ class scripted_port final : public os::io_port {
     begun_.insert(begun_.end(), fresh_.begin(), fresh_.end());
     fresh_.clear();
   }
+  bool has_begun_all() const noexcept override { return fresh_.empty(); }
   std::size_t take(std::span<os::io_completion> out) noexcept override {
     const std::size_t n = std::min(out.size(), done_.size());
     std::copy_n(done_.begin(), n, out.begin());

@@ -171,7 +171,7 @@ class alignas(128) processor {
         random(seed),
         blocks(heap),
         forks(1024, shared && rules.stealing),
-        ring(!rules.global_fifo),
+        ring(!rules.global_fifo, shared),
         gathers(!rules.stealing && !rules.global_fifo) {
     if (!rules.stack_hint) no_hint = UINT32_MAX;
     // Counting begins anywhere in a period, so that what is rare is not always measured.

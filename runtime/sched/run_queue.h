@@ -5,7 +5,7 @@
 //
 // Protocol [ring]:
 //   Q1 push: head (acquire); if there is room write the slot, then tail (release).
-//   Q2 pop: read tail (own), head (acquire), slot; CAS head -> head + 1.
+//   Q2 pop: read tail (own), head (acquire), slot; CAS head -> head + 1. Where the owner is alone, a store does.
 //   Q3 steal: head (acquire), tail (acquire), copy up to half (rounded up) of the slots, CAS head -> head + n
 //   (acq_rel). A copied slot is used only if the CAS wins, and the owner reuses a slot only after it saw `head` pass
 //   it.
@@ -32,8 +32,8 @@ class run_queue {
   static_assert((Capacity & (Capacity - 1)) == 0);
 
  public:
-  /// One that is not open takes nothing and counts as full.
-  explicit run_queue(bool open = true) noexcept : room_(open ? Capacity : 0) {}
+  /// One that is not open takes nothing and counts as full. `shared`: others than the owner take from it.
+  explicit run_queue(bool open = true, bool shared = true) noexcept : room_(open ? Capacity : 0), shared_(shared) {}
 
   /// Adds at the tail. Owner only. False: full.
   bool push(T* item) noexcept {
@@ -58,20 +58,23 @@ class run_queue {
     while (head != tail) {
       // relaxed: the owner wrote the slot itself.
       T* item = slots_[head % Capacity].load(std::memory_order_relaxed);
+      if (!shared_)
+        // relaxed: Q2, nobody else takes; for figures.
+        head_.store(head + 1, std::memory_order_relaxed);
       // acq_rel: Q2; thieves see the take. acquire on failure: another round needs the new head.
-      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
-        // A control block and frame that is wanted soon and may be cold.
-        // relaxed: a hint.
-        const auto soon = reinterpret_cast<uintptr_t>(slots_[(head + 3) % Capacity].load(std::memory_order_relaxed));
-        for (uintptr_t line = 0; line < 3; ++line) __builtin_prefetch(reinterpret_cast<const char*>(soon + 64 * line));
-        return item;
-      }
+      else if (!head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire))
+        continue;
+      // A control block and frame that is wanted soon and may be cold.
+      // relaxed: a hint.
+      const auto soon = reinterpret_cast<uintptr_t>(slots_[(head + 3) % Capacity].load(std::memory_order_relaxed));
+      for (uintptr_t line = 0; line < 3; ++line) __builtin_prefetch(reinterpret_cast<const char*>(soon + 64 * line));
+      return item;
     }
     return nullptr;
   }
 
   /// Takes one part in `divisor`, rounded up, into `out` (room for Capacity / 2 + 1; the divisor is 2 or more). Any
-  /// thread. Returns how many; 0: empty or lost a race.
+  /// thread, of a shared one. Returns how many; 0: empty or lost a race.
   uint32_t steal(T** out, uint32_t divisor = 2) noexcept {
     return take(out, [divisor](uint32_t n) { return (n + divisor - 1) / divisor; });
   }
@@ -81,7 +84,7 @@ class run_queue {
     return take(out, [](uint32_t n) { return n / 2; });
   }
 
-  /// Takes everything. Any thread.
+  /// Takes everything. Any thread, of a shared one.
   uint32_t take_all(T** out) noexcept {
     return take(out, [](uint32_t n) { return n; });
   }
@@ -139,6 +142,7 @@ class run_queue {
   alignas(64) typename Atomics::template atomic<uint32_t> head_{0};
   alignas(64) typename Atomics::template atomic<uint32_t> tail_{0};
   const uint32_t room_;
+  const bool shared_;
   std::array<typename Atomics::template atomic<T*>, Capacity> slots_{};
 };
 

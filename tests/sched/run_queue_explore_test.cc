@@ -145,5 +145,26 @@ TEST(RunQueueExploreTest, WhoTakesAllAndTheOwnerShareNothing) {
   });
 }
 
+// One that nobody steals from: around its end several times, with what take_half() makes room for.
+TEST(RunQueueTest, AnOwnerAloneTakesInOrder) {
+  run_queue<int, 4> queue(true, false);
+  std::array<int, 100> items{};
+  std::size_t pushed = 0;
+  std::size_t taken = 0;
+  while (pushed < items.size()) {
+    while (pushed < items.size() && queue.push(&items[pushed])) ++pushed;
+    if (pushed % 3 == 0) {
+      std::array<int*, 4> half{};
+      const uint32_t n = queue.take_half(half.data());
+      for (uint32_t i = 0; i < n; ++i) EXPECT_EQ(half[i], &items[taken++]);
+    }
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(queue.pop(), &items[taken++]);
+    EXPECT_EQ(queue.size(), pushed - taken);
+  }
+  while (int* item = queue.pop()) EXPECT_EQ(item, &items[taken++]);
+  EXPECT_EQ(taken, items.size());
+  EXPECT_TRUE(queue.empty());
+}
+
 }  // namespace
 }  // namespace weft::sched

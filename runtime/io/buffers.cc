@@ -8,28 +8,20 @@
 namespace weft::detail {
 
 buffer_stock::~buffer_stock() {
-  while (first_ != nullptr) {
-    free_buffer* next = first_->next;
-    mark_used(first_, io_buffer::capacity);
-    ::operator delete(first_);
-    first_ = next;
-  }
+  while (count_ != 0) ::operator delete(take());
 }
 
 std::byte* buffer_stock::take() noexcept {
-  free_buffer* b = first_;
-  if (b == nullptr) return static_cast<std::byte*>(::operator new(io_buffer::capacity, std::nothrow));
-  first_ = b->next;
-  --count_;
-  mark_used(b, io_buffer::capacity);
-  return reinterpret_cast<std::byte*>(b);
+  if (count_ == 0) return static_cast<std::byte*>(::operator new(io_buffer::capacity, std::nothrow));
+  std::byte* buffer = free_[--count_];
+  mark_used(buffer, io_buffer::capacity);
+  return buffer;
 }
 
 void buffer_stock::give(std::byte* buffer) noexcept {
-  if (count_ == most) return ::operator delete(buffer);
-  first_ = new (buffer) free_buffer{first_};
-  ++count_;
-  mark_unused(buffer + sizeof(free_buffer), io_buffer::capacity - sizeof(free_buffer));
+  if (count_ == free_.size()) return ::operator delete(buffer);
+  free_[count_++] = buffer;
+  mark_unused(buffer, io_buffer::capacity);
 }
 
 void give_buffer(std::byte* buffer) noexcept {

@@ -1,6 +1,7 @@
 // Buffers that belong to whoever has them, and a processor's stock of those that nobody has. See weft/io_buffer.h.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -22,12 +23,8 @@ class buffer_stock {
   void give(std::byte* buffer) noexcept;
 
  private:
-  struct free_buffer {
-    free_buffer* next;
-  };
-  static constexpr uint32_t most = 256;
-
-  free_buffer* first_ = nullptr;
+  // No list through the buffers, which are cold: none is touched before the kernel writes to it.
+  std::array<std::byte*, 256> free_;
   uint32_t count_ = 0;
 };
 

@@ -163,6 +163,8 @@ void io_engine::start(io_operation& op) noexcept {
   count(1);
   counters_of(op.request.op).begun.add();
   if (is_done_at_once(op.request.op)) is_worth_asking_ = true;
+  if (op.waits_first) [[unlikely]]
+    return poll_for(op, reinterpret_cast<uint64_t>(&op) | tag_retry);
   begin(op);
 }
 
@@ -586,6 +588,13 @@ bool try_caches(io_operation& op) noexcept {
   return false;
 }
 
+// Whether it is a read or a write of what is no file of the disk, but was opened as one: a FIFO, a terminal, a socket.
+// These have no position, and readiness instead.
+bool is_of_a_stream(const io_request& r) noexcept {
+  const bool moves_bytes = r.op == io_op::read || r.op == io_op::write || r.op == io_op::readv || r.op == io_op::writev;
+  return moves_bytes && kernel().move_position(r.fd, 0) == -ESPIPE;
+}
+
 }  // namespace
 
 bool try_file_now(io_operation& op, descriptor* on) noexcept {
@@ -612,7 +621,16 @@ std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine
     op.result = -error;
     return leaf;
   }
-  if (op.of_file && !engine->does_files()) return park_on_the_pool(op, leaf, where);
+  if (op.of_file) {
+    const bool is_stream = is_of_a_stream(op.request);
+    if (is_stream && op.request.offset != where_it_stands) {
+      op.result = -ESPIPE;  // a ring would not mind
+      return leaf;
+    }
+    if (!is_stream && !engine->does_files()) return park_on_the_pool(op, leaf, where);
+    // Before its first writer comes a FIFO is read as if it were at its end, but is not ready.
+    op.waits_first = is_stream && op.request.op == io_op::read;
+  }
   return begin_io(op, on, *engine, leaf, where) ? switch_away() : leaf;
 }
 

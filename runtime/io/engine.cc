@@ -580,7 +580,10 @@ bool try_caches(io_operation& op) noexcept {
   this_context.budget -= 1 + (op.request.op == io_op::read ? static_cast<int>(op.request.length / bytes_per_unit) : 0);
   uint32_t partly = 0;
   op.result = this_context.proc->sched.seams().sys->do_from_cache(op.request, partly);
-  if (op.result != -EAGAIN) return true;
+  if (op.result != -EAGAIN) {
+    this_context.proc->counters.from_caches.add();
+    return true;
+  }
   op.read_before += partly;
   op.request.address += partly;
   op.request.offset += partly;

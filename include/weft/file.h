@@ -64,7 +64,8 @@ class file : public descriptor {
   using write_awaiter = detail::file_awaiter<absl::StatusOr<std::size_t>, &detail::finish_file_write>;
   using sync_awaiter = detail::file_awaiter<absl::Status, &detail::finish_sync>;
 
-  /// Opens `path`. Errors: NOT_FOUND, PERMISSION_DENIED, ... with the path; CANCELLED after a stop.
+  /// Opens `path`. Errors: NOT_FOUND, PERMISSION_DENIED, ... with the path; CANCELLED after a stop. Does not wait for
+  /// the other end of a FIFO; one without a reader is not opened for writing: NOT_FOUND ("No such device or address").
   static task<absl::StatusOr<file>> open(std::string path, open_mode mode = open_mode::read);
 
   /// Reads at an offset in bytes: at most `buffer`, less only near the end; 0: at or behind the end. Selectable.
@@ -75,7 +76,8 @@ class file : public descriptor {
   write_awaiter write_at(std::span<const std::byte> data, uint64_t offset,
                          std::source_location where = std::source_location::current()) noexcept;
 
-  /// The same where the file stands, which moves on by what was read or written.
+  /// The same where the file stands, which moves on by what was read or written. What has no position, as FIFOs and
+  /// terminals, is read and written as pipes are: it is waited for, also for a FIFO's first writer.
   read_awaiter read_some(std::span<std::byte> buffer,
                          std::source_location where = std::source_location::current()) noexcept;
   write_awaiter write_some(std::span<const std::byte> data,

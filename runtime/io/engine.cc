@@ -166,6 +166,8 @@ void io_engine::start(io_operation& op) noexcept {
   count(1);
   counters_of(op.request.op).begun.add();
   if (is_done_at_once(op.request.op)) is_worth_asking_ = true;
+  if (op.waits_first) [[unlikely]]
+    return poll_for(op, reinterpret_cast<uint64_t>(&op) | tag_retry);
   begin(op);
 }
 
@@ -612,12 +614,22 @@ bool try_caches(io_operation& op) noexcept {
   uint32_t partly = 0;
   op.result = this_context.proc->sched.seams().sys->do_from_cache(op.request, partly);
   if (op.request.op == io_op::read) note_luck(op.result != -EAGAIN || partly != 0);
-  if (op.result != -EAGAIN) return true;
+  if (op.result != -EAGAIN) {
+    this_context.proc->counters.from_caches.add();
+    return true;
+  }
   op.read_before += partly;
   op.request.address += partly;
   op.request.offset += partly;
   op.request.length -= partly;
   return false;
+}
+
+// Whether it is a read or a write of what is no file of the disk, but was opened as one: a FIFO, a terminal, a socket.
+// These have no position, and readiness instead.
+bool is_of_a_stream(const io_request& r) noexcept {
+  const bool moves_bytes = r.op == io_op::read || r.op == io_op::write || r.op == io_op::readv || r.op == io_op::writev;
+  return moves_bytes && kernel().move_position(r.fd, 0) == -ESPIPE;
 }
 
 // Before a plain call on a descriptor: its number stays what it is until the operation is removed. False: the operation
@@ -662,9 +674,16 @@ std::coroutine_handle<> park_file(io_operation& op, descriptor* on, std::corouti
     op.result = -error;
     return leaf;
   }
-  if (!engine->does_files()) return park_on_the_pool(op, leaf, where);
+  const bool is_stream = is_of_a_stream(op.request);
+  if (is_stream && op.request.offset != where_it_stands) {
+    op.result = -ESPIPE;  // a ring would not mind
+    return leaf;
+  }
+  if (!is_stream && !engine->does_files()) return park_on_the_pool(op, leaf, where);
+  // Before its first writer comes a FIFO is read as if it were at its end, but is not ready.
+  op.waits_first = is_stream && op.request.op == io_op::read;
   if (!begin_io(op, on, *engine, leaf, where)) return leaf;
-  engine->begin_gathered_files();  // I5
+  if (!is_stream) engine->begin_gathered_files();  // I5
   return switch_away();
 }
 

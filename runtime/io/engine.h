@@ -217,6 +217,9 @@ class io_engine final : public poller {
   std::atomic<bool> cancels_asked_{false};
 };
 
+/// io_request::offset of a read or write that goes where the file stands.
+inline constexpr uint64_t where_it_stands = ~uint64_t{0};
+
 /// An operation on a file or a path that may need no waiting: true if it has its result. It and what it copies is taken
 /// from the running strand's budget; who has spent it yields afterwards, so that a reader of cached files does not hold
 /// its processor. Adds the operation to the descriptor's list.

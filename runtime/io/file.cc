@@ -79,8 +79,6 @@ using raw_awaiter = io_awaiter<int32_t, &raw_result>;
 
 namespace {
 
-constexpr uint64_t where_it_stands = ~uint64_t{0};
-
 struct kept {
   int32_t result;
   std::unique_ptr<std::byte[]> bytes;
@@ -170,6 +168,7 @@ using detail::io_op;
 using detail::io_request;
 
 using detail::where_it_stands;
+
 constexpr std::size_t most_vectors = 1024;
 
 bool has(open_mode mode, open_mode flag) noexcept {
@@ -221,15 +220,20 @@ static_assert(sizeof(mutable_buffer) == 16 && sizeof(const_buffer) == 16);
 }  // namespace
 
 task<absl::StatusOr<file>> file::open(std::string path, open_mode mode) {
-  const io_request request{.op = io_op::open,
-                           .fd = os::this_directory,
-                           .length = os::new_file_mode,
-                           .flags = os::open_flags(has(mode, open_mode::read), has(mode, open_mode::write),
-                                                   has(mode, open_mode::append), has(mode, open_mode::create),
-                                                   has(mode, open_mode::truncate), has(mode, open_mode::exclusive)),
-                           .address = address_of(path.c_str())};
+  io_request request{.op = io_op::open,
+                     .fd = os::this_directory,
+                     .length = os::new_file_mode,
+                     .flags = os::open_flags(has(mode, open_mode::read), has(mode, open_mode::write),
+                                             has(mode, open_mode::append), has(mode, open_mode::create),
+                                             has(mode, open_mode::truncate), has(mode, open_mode::exclusive)),
+                     .address = address_of(path.c_str())};
   detail::path_awaiter opening(request, std::source_location::current());
-  const int32_t fd = co_await opening;
+  int32_t fd = co_await opening;
+  if (fd == -EAGAIN) {  // another process has a lease on it, and was told to give it back
+    request.flags &= ~os::do_not_wait_flag;
+    detail::path_awaiter waiting(request, std::source_location::current());
+    fd = co_await waiting;
+  }
   if (fd < 0) co_return detail::io_error("open", path, fd);
   co_return file(fd);
 }

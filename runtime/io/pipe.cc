@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "io/engine.h"
 #include "io/io_error.h"
 #include "io/owned.h"
 
@@ -24,19 +25,13 @@ absl::StatusOr<std::size_t> finish_write(const descriptor& on, int32_t result) {
 
 }  // namespace detail
 
-namespace {
-
-constexpr uint64_t where_it_stands = ~uint64_t{0};
-
-}  // namespace
-
 pipe_reader::read_awaiter pipe_reader::read_some(std::span<std::byte> buffer, std::source_location where) noexcept {
   return read_awaiter(*this,
                       {.op = detail::io_op::read,
                        .fd = fd(),
                        .length = detail::length_of(buffer.size()),
                        .address = reinterpret_cast<uint64_t>(buffer.data()),
-                       .offset = where_it_stands},
+                       .offset = detail::where_it_stands},
                       where);
 }
 
@@ -63,7 +58,7 @@ pipe_writer::write_awaiter pipe_writer::write_some(std::span<const std::byte> da
                         .fd = fd(),
                         .length = detail::length_of(data.size()),
                         .address = reinterpret_cast<uint64_t>(data.data()),
-                        .offset = where_it_stands},
+                        .offset = detail::where_it_stands},
                        where);
 }
 

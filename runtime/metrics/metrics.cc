@@ -470,6 +470,9 @@ constexpr std::array rows{
         io<&detail::io_figures::enters>},
     row{{"/weft/io/epoll:processors", "Processors whose I/O goes through epoll; the dump says why.", u64, gauge},
         io<&detail::io_figures::epolls>},
+    row{{"/weft/io/from-caches:operations",
+         "Operations on files that were done at once, with what is in the kernel's caches.", u64, total},
+        counted<&processor_counters::from_caches>},
     row{{"/weft/io/operations:operations",
          "Operations that parked a task, and arms of selects that did; what needs no waiting may be done at once and "
          "not counted.",

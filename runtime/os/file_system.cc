@@ -16,6 +16,7 @@
 namespace weft::os {
 
 const int this_directory = AT_FDCWD;
+const uint32_t do_not_wait_flag = O_NONBLOCK;
 const uint32_t empty_path_flag = AT_EMPTY_PATH, no_sync_flag = AT_STATX_DONT_SYNC;
 const uint32_t basic_stats_mask = STATX_BASIC_STATS, new_file_mode = 0666;
 
@@ -82,7 +83,7 @@ int system::list_nodes(const std::string& directory, std::vector<node>& out) {
 }
 
 uint32_t open_flags(bool read, bool write, bool append, bool create, bool truncate, bool exclusive) noexcept {
-  uint32_t flags = O_CLOEXEC;
+  uint32_t flags = O_CLOEXEC | O_NONBLOCK;
   if (write || append)
     flags |= read ? O_RDWR : O_WRONLY;
   else

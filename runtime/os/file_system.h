@@ -57,10 +57,12 @@ class output_file {
   int error_ = 0;
 };
 
-extern const int this_directory;  ///< AT_FDCWD
+extern const int this_directory;         ///< AT_FDCWD
+extern const uint32_t do_not_wait_flag;  ///< O_NONBLOCK
 extern const uint32_t empty_path_flag, no_sync_flag, basic_stats_mask, new_file_mode;
 
-/// The flags of open() for these wishes.
+/// The flags of open() for these wishes. It does not wait for the other end of a FIFO, nor for a lease on a file that
+/// another process has: that gives EAGAIN, and is waited for without do_not_wait_flag.
 uint32_t open_flags(bool read, bool write, bool append, bool create, bool truncate, bool exclusive) noexcept;
 
 }  // namespace weft::os

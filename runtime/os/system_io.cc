@@ -49,6 +49,12 @@ int32_t when_ready(int fd, uint32_t events, Call call) noexcept {
   return is_ready(fd, events) ? outcome(call) : -EAGAIN;
 }
 
+// It is at its end when its last writer has gone, and not before the first one came.
+bool is_fifo_before_its_writer(int fd) noexcept {
+  struct stat figures{};
+  return ::fstat(fd, &figures) == 0 && S_ISFIFO(figures.st_mode) && !is_ready(fd, POLLIN);
+}
+
 // A pipe in blocking mode takes a plain write whole, and waits until it has had place for all of it.
 int32_t write_where_it_stands(const io_request& r) noexcept {
   if (!is_ready(r.fd, POLLOUT)) return -EAGAIN;
@@ -74,10 +80,8 @@ int32_t system::do_now(const io_request& r) noexcept {
   const auto vectors = static_cast<int>(r.length);
   switch (r.op) {
     case io_op::read:
-      return when_ready(r.fd, POLLIN, [&] {
-        return placed ? ::pread(r.fd, at<void>(r.address), r.length, offset)
-                      : ::read(r.fd, at<void>(r.address), r.length);
-      });
+      if (!placed) return when_ready(r.fd, POLLIN, [&] { return ::read(r.fd, at<void>(r.address), r.length); });
+      return when_ready(r.fd, POLLIN, [&] { return ::pread(r.fd, at<void>(r.address), r.length, offset); });
     case io_op::write:
       if (!placed) return write_where_it_stands(r);
       return when_ready(r.fd, POLLOUT, [&] { return ::pwrite(r.fd, at<void>(r.address), r.length, offset); });
@@ -117,11 +121,11 @@ int32_t system::do_now(const io_request& r) noexcept {
 
 namespace {
 
-// As a ring opens a file at first: no lookup on the disk, no waiting for the other end of a named pipe.
+// As a ring opens a file at first: no lookup on the disk.
 int32_t open_from_cache(const io_request& r) noexcept {
   if ((r.flags & (O_CREAT | O_TRUNC)) != 0) return -EAGAIN;
   open_how how{};
-  how.flags = r.flags | O_NONBLOCK;
+  how.flags = r.flags;
   how.resolve = RESOLVE_CACHED;
   const int32_t fd = outcome([&] { return ::syscall(SYS_openat2, r.fd, at<char>(r.address), &how, sizeof how); });
   return fd >= 0 ? fd : -EAGAIN;
@@ -141,6 +145,7 @@ int32_t read_from_cache(const io_request& r, uint32_t& partly) noexcept {
     const long from = r.offset == ~uint64_t{0} ? -1 : static_cast<long>(r.offset + done);
     // Not preadv2(), which is a point of cancellation of threads: two locked instructions for nothing.
     const int32_t n = outcome([&] { return ::syscall(SYS_preadv2, r.fd, &rest, 1L, from, 0L, RWF_NOWAIT); });
+    if (n == 0 && from == -1 && is_fifo_before_its_writer(r.fd)) return -EAGAIN;
     if (n == 0) break;
     if (n < 0) {
       if (done == 0) return -EAGAIN;

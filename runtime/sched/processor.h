@@ -63,6 +63,7 @@ struct processor_counters {
   base::statistic calls;       // of coroutines, but for tasks' first
   base::statistic frames;      // coroutine frames put on a stack; not counted where each call has one
   base::statistic timers_fired;
+  base::statistic from_caches;     // operations on files that needed no more than what the kernel's caches have
   base::statistic retreats;        // times that it handed its strands to a processor that gathers
   base::statistic lock_crossings;  // weft's own locks taken that another thread had held last
   base::statistic lock_wait_ns;    // time that this took, estimated from a sample

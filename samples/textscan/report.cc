@@ -3,16 +3,15 @@
 
 #include <algorithm>
 #include <array>
-#include <string_view>
-#include <vector>
-
-#include <weft/metrics.h>
 
 #include "common/format.h"
+#include "common/rows.h"
 
 namespace textscan {
 
+using samples::add_row;
 using samples::counted;
+using samples::figure;
 using samples::fixed;
 using samples::in_mb;
 using samples::with_commas;
@@ -20,14 +19,6 @@ using samples::with_commas;
 namespace {
 
 using std::chrono::duration;
-
-// "  label        text\n"
-void add_row(std::string& to, std::string_view label, std::string_view text) {
-  constexpr std::size_t label_columns = 16;
-  to.append("  ").append(label);
-  to.append(label.size() < label_columns ? label_columns - label.size() : 1, ' ');
-  to.append(text).append("\n");
-}
 
 // Adds "…, <n> <what>" for each count that is not zero.
 class enumeration {
@@ -95,15 +86,6 @@ std::string failed(const tally& total) {
 
 // The runtime's figures ---------------------------------------------------------------------------------------------
 
-// A line of the report made from metrics: "<value> <what>, <value> <what>".
-struct figure {
-  std::string_view label;
-  std::string_view metric;
-  std::string_view what;
-  bool bytes = false;
-};
-
-// Figures of one label stand on one row.
 constexpr std::array figures{
     figure{"processors", "/sched/gomaxprocs:threads", ""},
     figure{"tasks", "/sched/goroutines-created:goroutines", "created"},
@@ -113,43 +95,19 @@ constexpr std::array figures{
     figure{"balance", "/weft/sched/stolen-strands:strands", "tasks stolen"},
     figure{"balance", "/weft/sched/overflows:strands", "overflowed"},
     figure{"balance", "/weft/sched/wakes:wakes", "workers woken"},
+    figure{"files", "/weft/io/from-caches:operations", "reads from the page cache"},
+    figure{"files", "/weft/io/operations:operations", "by the ring or epoll"},
+    figure{"files", "/cgo/go-to-c-calls:calls", "by the pool"},
+    figure{"kernel", "/weft/io/completions:completions", "completions"},
+    figure{"kernel", "/weft/io/enters:calls", "entries for them"},
+    figure{"kernel", "/weft/io/completions:completions", "per entry", false, "/weft/io/enters:calls"},
+    figure{"kernel", "/weft/io/uring:processors", "rings"},
+    figure{"kernel", "/weft/io/epoll:processors", "epolls"},
     figure{"stacks", "/weft/memory/stacks-peak:bytes", "at the peak", true},
     figure{"stacks", "/weft/memory/stacks:bytes", "at the end", true},
     figure{"stacks", "/weft/stack/growths:segments", "growths"},
     figure{"stacks", "/weft/stack/hot-splits:segments", "hot splits"},
 };
-
-std::string text_of(const weft::metrics::value& v, bool bytes) {
-  switch (v.kind()) {
-    case weft::metrics::value_kind::uint64:
-      return bytes ? with_commas((v.as_uint64() + 512) / 1024) + " KiB" : with_commas(v.as_uint64());
-    case weft::metrics::value_kind::float64: return fixed(v.as_float64(), 3);
-    case weft::metrics::value_kind::histogram:
-    case weft::metrics::value_kind::per_processor:
-    case weft::metrics::value_kind::per_pool:
-    case weft::metrics::value_kind::bad: break;
-  }
-  return "-";
-}
-
-std::string runtime_figures(const weft::runtime& rt) {
-  std::vector<weft::metrics::sample> samples;
-  for (const figure& f : figures) samples.push_back({f.metric});
-  weft::metrics::read(rt, samples);
-
-  std::string text = "the runtime\n";
-  std::string row;
-  for (std::size_t i = 0; i < figures.size(); ++i) {
-    const figure& f = figures[i];
-    row += row.empty() ? "" : ", ";
-    row += text_of(samples[i].value, f.bytes);
-    if (!f.what.empty()) row.append(" ").append(f.what);
-    if (i + 1 < figures.size() && figures[i + 1].label == f.label) continue;
-    add_row(text, f.label, row);
-    row.clear();
-  }
-  return text;
-}
 
 }  // namespace
 
@@ -182,7 +140,7 @@ std::string report(const arguments& args, const tally& total, duration<double> e
   add_row(text, "time",
           fixed(seconds, 3) + " s, " + fixed(static_cast<double>(total.bytes) / 1e6 / seconds, 0) + " MB/s, " +
               with_commas(static_cast<uint64_t>(static_cast<double>(total.files) / seconds)) + " files/s");
-  return text + runtime_figures(rt);
+  return text + "the runtime\n" + samples::figure_rows(rt, figures);
 }
 
 }  // namespace textscan

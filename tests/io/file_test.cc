@@ -343,7 +343,6 @@ TEST_P(FileTest, AnArmThatWaitsIsDestroyedWithItsRuntime) {
 
 // What a pipe gives is gone for others, so an arm may not read it before it is chosen.
 TEST_P(FileTest, APipeKeepsWhatAnArmDidNotTake) {
-  disk.fast = true;  // on the pool its opening would wait for the other end
   const std::string fifo = path_ + ".fifo";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   rt->run([&]() -> task<> {

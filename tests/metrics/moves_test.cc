@@ -121,6 +121,12 @@ void inside_a_task(watch& w) {
   });
 }
 
+task<> read_beginning(file& of) {
+  std::array<std::byte, 16> buffer;
+  const absl::Status s = co_await of.read_exactly_at(buffer, 0);
+  EXPECT_TRUE(s.ok()) << s;
+}
+
 /// A task waits, time passes, and `release` ends the wait.
 void waits(watch& w, task<> (*wait)(channel<int>), void (*release)(channel<int>)) {
   driven_runtime rt;
@@ -594,6 +600,15 @@ const std::vector<action>& actions() {
       {"/weft/io/completions:completions", converses},
       {"/weft/io/enters:calls", converses},
       {"/weft/io/epoll:processors", [](watch& w) { until_moved_by(io_backend::epoll, w, converse); }},
+      {"/weft/io/from-caches:operations",
+       [](watch& w) {
+         until_moved_by(io_backend::epoll, w, [](watch&, runtime& rt) {
+           // The test's own program, which is running, so some of it is in memory.
+           absl::StatusOr<file> program = rt.run(file::open, "/proc/self/exe", open_mode::read);
+           EXPECT_TRUE(program.ok()) << program.status();
+           rt.run(read_beginning, std::ref(*program));
+         });
+       }},
       {"/weft/io/operations:operations", converses},
       // With io_uring only.
       {"/weft/io/overflows:flushes",

@@ -402,14 +402,17 @@ case_a_full_disk_is_an_error() {
   expect_err "the results could not be written"
 }
 
-# The report tells what the runtime did; a number or "-" stands before each word.
+# The report tells what the runtime did; a number stands before each word.
 case_the_report_has_the_runtimes_figures() {
   make_tree
   run 0 tree
   local what
-  for what in created parks hops steals "tasks stolen" overflowed "workers woken" "at the peak" growths "hot splits"; do
-    grep -qE -- "([0-9,]+|-)( KiB)? $what" "$err" || fail "a number should stand before: $what"
+  for what in created parks hops steals "tasks stolen" overflowed "workers woken" "reads from the page cache" \
+    "by the ring or epoll" "by the pool" completions "entries for them" rings epolls "at the peak" growths \
+    "hot splits"; do
+    grep -qE -- "[0-9,]+( KiB)? $what" "$err" || fail "a number should stand before: $what"
   done
+  grep -qE -- "([0-9]+\.[0-9]+|-) per entry" "$err" || fail "a quotient, or -, should stand before: per entry"
   expect_no_err $'\r'
 }
 

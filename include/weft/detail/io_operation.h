@@ -31,9 +31,10 @@ struct io_operation : waiter, blocking_job {
   io_request request;
   const bool of_file;  ///< of a regular file or a path: it may take the disk's time, and no poll says when it would not
   const int8_t signal_slot;  ///< not -1: it waits for a signal of a signal_set's slot, and comes to the signal's number
-  int32_t result = -125;   ///< what the system call would have returned, or -errno; -ECANCELED (125): asked to stop
+  int32_t result = -125;     ///< what the system call would have returned, or -errno; -ECANCELED (125): asked to stop
   uint32_t read_before = 0;  ///< bytes that were in the page cache; the request is for those behind them
-  bool under_way = false;  ///< the kernel has it
+  bool waits_first = false;  ///< begins by waiting for readiness
+  bool under_way = false;    ///< the kernel has it
   bool cancel_asked = false;
   bool cancel_queued = false;
   bool in_list = false;             ///< in the descriptor's list

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -43,37 +42,35 @@ struct small_work {
   std::atomic<std::uint64_t> bytes{0};
 };
 
-// One that fills the buffer is read on; a shorter read ends at the end of the file.
-weft::task<std::uint64_t> read_through(const std::string& path, std::span<std::byte> buffer) {
-  auto opened = co_await weft::file::open(path);
-  peer::check(opened.ok(), "files10k: not opened");
-  std::uint64_t all = 0;
-  for (;;) {
-    const absl::StatusOr<std::size_t> n = co_await opened->read_at(buffer, all);
-    peer::check(n.ok(), "files10k: a read failed");
-    all += *n;
-    if (*n < buffer.size()) co_return all;
-  }
-}
-
+// A read that fills the buffer is followed by another; a shorter one ends at the end of the file.
 weft::task<> read_some_files(small_work& work) {
   std::vector<std::byte> buffer(16 * 1024);
+  std::uint64_t bytes = 0;
   // relaxed: each index is taken once; the sums are read after the tasks were joined.
   for (std::size_t i; (i = work.next.fetch_add(1, std::memory_order_relaxed)) < work.paths.size();) {
-    const std::uint64_t bytes = co_await read_through(work.paths[i], buffer);
-    // relaxed: as above.
-    work.bytes.fetch_add(bytes, std::memory_order_relaxed);
+    auto opened = co_await weft::file::open(work.paths[i]);
+    peer::check(opened.ok(), "files10k: not opened");
+    for (std::size_t got = buffer.size(), at = 0; got == buffer.size(); at += got) {
+      const absl::StatusOr<std::size_t> n = co_await opened->read_at(buffer, at);
+      peer::check(n.ok(), "files10k: a read failed");
+      got = *n;
+      bytes += got;
+    }
   }
+  // relaxed: as above.
+  work.bytes.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 weft::task<> read_some_files_whole(small_work& work) {
+  std::uint64_t bytes = 0;
   // relaxed: as above.
   for (std::size_t i; (i = work.next.fetch_add(1, std::memory_order_relaxed)) < work.paths.size();) {
     const absl::StatusOr<std::string> content = co_await weft::read_file(work.paths[i]);
     peer::check(content.ok(), "files10k: a read failed");
-    // relaxed: as above.
-    work.bytes.fetch_add(content->size(), std::memory_order_relaxed);
+    bytes += content->size();
   }
+  // relaxed: as above.
+  work.bytes.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 weft::task<std::uint64_t> read_small(const std::vector<std::string>& paths, int processors, bool whole) {

@@ -37,8 +37,10 @@ descriptor::~descriptor() {
 
 int descriptor::release() noexcept {
   WEFT_CHECK(operations_ == nullptr, "a descriptor was moved or released while an operation is under way on it");
-  // relaxed: nobody else uses it.
-  return fd_.exchange(none, std::memory_order_relaxed);
+  // relaxed: nobody else uses it, so it needs no locked instruction either.
+  const int fd = fd_.load(std::memory_order_relaxed);
+  fd_.store(none, std::memory_order_relaxed);
+  return fd;
 }
 
 // Lock held; closing.

@@ -90,7 +90,11 @@ class io_engine final : public poller {
   }
 
   io_engine(processor& p, std::unique_ptr<os::io_port> port, std::string description) noexcept
-      : proc_(p), hosted_(p.sched.how() == drive::host), port_(std::move(port)), description_(std::move(description)) {}
+      : proc_(p),
+        hosted_(p.sched.how() == drive::host),
+        does_files_(port->does_files()),
+        port_(std::move(port)),
+        description_(std::move(description)) {}
   ~io_engine() override;
 
   strand* poll(bool enter, uint32_t& count) noexcept override;
@@ -114,7 +118,7 @@ class io_engine final : public poller {
   void add_figures(io_figures& to) const noexcept;
 
   int poll_fd() const noexcept { return port_->poll_fd(); }
-  bool does_files() const noexcept { return port_->does_files(); }
+  bool does_files() const noexcept { return does_files_; }
 
   biased_lock& lock() noexcept { return lock_; }
 
@@ -188,8 +192,9 @@ class io_engine final : public poller {
   }
 
   processor& proc_;
-  bool woke_one_ = false;     // by the last poll(), and it has not sent since
-  const bool hosted_;         // the host sleeps, and looks at the port's descriptor
+  bool woke_one_ = false;  // by the last poll(), and it has not sent since
+  const bool hosted_;      // the host sleeps, and looks at the port's descriptor
+  const bool does_files_;
   bool begun_again_ = false;  // or asked to end, since the last flush; by who is in by [io-relief]
   static constexpr uint32_t most_files_gathered = 8;
   uint32_t files_gathered_ = 0;  // begun since the last flush; driver only

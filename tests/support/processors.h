@@ -1,7 +1,9 @@
 // Runtimes for tests: with so many processors, or driven by the test itself; and waiting for what must come.
 //
 // With a seed (seed.h) the runtimes draw their random numbers from it, and those that are made with nothing but a
-// number of processors get constants of the scheduler from it too: run-next on or off, short slices, small budgets.
+// number of processors get constants and choices of the scheduler from it too: run-next on or off, short slices, small
+// budgets, other ways to steal and to wake, a global queue for all, stacks that learn nothing. Left alone are those
+// without which something does not happen that a test may wait for: stealing, the monitor, bringing tasks together.
 // What a test expects must hold with all of them.
 //
 // A test that is derived from processors_test runs once for each number of processors that it is instantiated with. A
@@ -51,6 +53,13 @@ inline scheduling_options scheduling_of(uint64_t seed) {
   rules.run_next_steal_delay = std::chrono::nanoseconds(one_of(3000, 3000, 0));
   rules.idle_spin = std::chrono::nanoseconds(one_of(20000, 20000, 0));
   rules.timer_slack = std::chrono::nanoseconds(one_of(1000000, 1000000, 0));
+  rules.steal = one_of(steal_share::half, steal_share::half, steal_share::quarter, steal_share::one);
+  rules.victims = one_of(victim_order::random, victim_order::random, victim_order::in_turn);
+  rules.wakes = one_of(wake_policy::chain, wake_policy::chain, wake_policy::one, wake_policy::eager);
+  rules.global_fifo = one_of(false, false, false, true);
+  rules.io_interval = one_of(61, 61, 7, 1);
+  rules.timers = one_of(timer_placement::per_processor, timer_placement::per_processor, timer_placement::global);
+  rules.stack_hint = one_of(true, true, true, false);
   return rules;
 }
 

@@ -260,7 +260,8 @@ void scheduler::push_full_ring(processor& p, strand* s) noexcept {
 void scheduler::ready_all(strand* first, uint32_t count) noexcept {
   if (count == 0) return;
   processor* p = this_context.proc;
-  if (p != nullptr && &p->sched == this) {
+  // What goes to the global queue alone lies before nobody in particular, so one is enough to wake somebody.
+  if (p != nullptr && &p->sched == this && !opts_.scheduling.global_fifo) {
     while (first != nullptr) {
       strand* next = first->next;
       push_ring(*p, first);

@@ -102,7 +102,7 @@ class scheduler {
   /// Makes a strand ready that need not run before the others here: behind them if there are any.
   void ready_behind(processor& p, strand* s) noexcept;
 
-  /// Makes a list of strands ready; more than one wakes a worker.
+  /// Makes a list of strands ready; more than one wakes a worker, and so does one where there are no rings.
   void ready_all(strand* first, uint32_t count) noexcept;
 
   /// K2 and K3 of [wake].

@@ -193,7 +193,10 @@ bool scheduler::end_slice(processor& p, work& out) noexcept {
   if (p.turns.of_io()) {
     // Where the processor runs out of work once in a slice or two, it asks the kernel only then: larger batches.
     work done;
-    if (take_io(p, done, !std::exchange(p.asked_kernel, false))) push_ring(p, done.ready);
+    if (take_io(p, done, !std::exchange(p.asked_kernel, false))) {
+      done.ready->next = nullptr;
+      ready_all(done.ready, 1);
+    }
   }
   // Not published in the sense of [wake]: this processor takes from the ring right away.
   if (p.turns.of_ring() && p.ring.size() != 0)

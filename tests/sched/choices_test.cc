@@ -301,6 +301,33 @@ TEST(ChoicesTest, OfTheGlobalQueueAProcessorTakesOneAtATimeWhereThereIsNoRing) {
   s.settle();
 }
 
+// The one who has fired both timers computes, and the other's task lies before nobody in particular.
+TEST(ChoicesTest, OfTwoTasksThatBecomeReadyTogetherTheGlobalQueueKeepsNone) {
+  scheduling_options rules;
+  rules.global_fifo = true;
+  rules.timers = timer_placement::global;
+  const std::unique_ptr<runtime> rt = test::make_runtime(with(2, rules));
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<bool> ran = false;
+    const auto due = std::chrono::steady_clock::now() + 2ms;
+    const auto computes = [](std::atomic<bool>& r, std::chrono::steady_clock::time_point when) -> task<bool> {
+      static_cast<void>(co_await sleep_until(when));
+      const auto deadline = when + 10s;
+      while (!r && std::chrono::steady_clock::now() < deadline) {
+      }
+      co_return r;
+    };
+    const auto runs = [](std::atomic<bool>& r, std::chrono::steady_clock::time_point when) -> task<> {
+      static_cast<void>(co_await sleep_until(when));
+      r = true;
+    };
+    join_handle<bool> first = rt->spawn(computes, std::ref(ran), due);
+    join_handle<void> second = rt->spawn(runs, std::ref(ran), due + 1us);
+    ASSERT_TRUE(first.get()) << "round " << round;
+    second.get();
+  }
+}
+
 // --- turns -----------------------------------------------------------------------------------------------------------
 
 task<> answer_for_ever(channel<int> in, channel<int> out) {

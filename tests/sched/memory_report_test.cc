@@ -128,8 +128,11 @@ TEST_P(MemoryReportProcessorsTest, TheHintFollowsTheHighWater) {
   // More than the first block of an unknown kind of task holds, and no more than a hint may ask for.
   constexpr int depth = 16;
   ASSERT_LT(detail::starting_stack_bytes(), depth * least_deep_frame);
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(run(grows, depth), depth);
-  EXPECT_GE(of(memory_report(rt()), "grows").first_block_bytes, depth * least_deep_frame);
+  options opts;  // the defaults: there is a hint
+  opts.processors = GetParam();
+  const auto hinted = test::make_runtime(opts);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(hinted->run(grows, depth), depth);
+  EXPECT_GE(of(memory_report(*hinted), "grows").first_block_bytes, depth * least_deep_frame);
 }
 
 TEST(MemoryReportTest, ASegmentThatAShrinkingStackGaveUpIsHeldNoMore) {

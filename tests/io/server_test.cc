@@ -235,10 +235,13 @@ class ServerTest : public test::io_test {
       co_await load(l->local_address());
       stopping.request_stop();
       co_await stopping;
-      for (std::size_t i = 0; i < 2 * server::seats; ++i) {
+      // A task that was asked to stop may take one connection more, if that comes before the cancellation.
+      std::size_t unanswered = 0;
+      for (std::size_t i = 0; i < 3 * server::seats; ++i) {
         const bool answered = co_await client::is_answered(l->local_address());
-        EXPECT_TRUE(answered);
+        unanswered += answered ? 0 : 1;
       }
+      EXPECT_LE(unanswered, server::seats);
       serving.close();
       co_await running;
     });

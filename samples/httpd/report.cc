@@ -26,7 +26,7 @@ constexpr std::array figures{
     figure{"balance", "/weft/sched/wakes:wakes", "workers woken"},
     figure{"balance", "/weft/sched/sleeps:sleeps", "sleeps"},
     figure{"blocking", "/cgo/go-to-c-calls:calls", "calls"},
-    figure{"timers", "/weft/sched/timers-fired:timers", "fired"},
+    figure{"timers", "/weft/timers/fired:timers", "fired"},
 };
 
 }  // namespace

@@ -25,7 +25,7 @@ struct io_faults {
   std::atomic<int64_t> failed{0};
   bool short_transfers = false;  ///< one byte at a time
   uint32_t ring_entries = 0;     ///< 0: as asked for
-  bool plain_calls = false;      ///< what the blocking pool does of files is such a request too
+  bool plain_calls = false;      ///< such as the blocking pool's of files, and lone sends, are requests too
   bool nothing_cached = false;   ///< nothing of a file is in the kernel's caches
 
   /// Counts a request. True: it is to fail.

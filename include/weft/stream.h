@@ -65,10 +65,10 @@ class stream_socket : public descriptor {
   task<absl::StatusOr<std::size_t>> write_some(std::span<const const_buffer> buffers);
   task<absl::Status> write_all(std::span<const const_buffer> buffers);
 
-  /// Reading and writing with a buffer of the operation's own: a task that is asked to stop leaves at once, also while
-  /// the processor of its operation computes, and nobody touches the buffer or the socket afterwards. Not selectable; a
-  /// time limit is set with with_timeout(). Cost: no allocation but the call's own; system calls that are not shared,
-  /// see docs/io.md.
+  /// Reading and writing with a buffer of the operation's own; called from a task, which parks until the socket is
+  /// ready. One that is asked to stop leaves at once, with CANCELLED, also while the processor of its operation
+  /// computes, and nobody touches the buffer or the socket afterwards. Not selectable; a time limit is set with
+  /// with_timeout(). Cost: no allocation but the call's own; system calls that are not shared, see docs/io.md.
   ///
   /// Reading gives the buffer back, as long as what was read (empty: the peer has closed its end, or the buffer was);
   /// after an error it is gone. A stop loses nothing: what comes later is for the next read.

@@ -58,7 +58,7 @@ void descriptor::close() noexcept {
   fd_.store(closing(number()), std::memory_order_relaxed);
   if (operations_ == nullptr) return close_now();
   for (io_operation* op = operations_; op != nullptr; op = op->on_next) {
-    if (op->home == nullptr) continue;  // on the blocking pool, where it ends by itself
+    if (op->home == nullptr) continue;  // on the blocking pool or in a plain call, where it ends by itself
     detail::io_engine& home = *op->home;
     {
       biased_guard engine_guard(home.lock());

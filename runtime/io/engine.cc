@@ -632,8 +632,7 @@ bool is_of_a_stream(const io_request& r) noexcept {
   return moves_bytes && kernel().move_position(r.fd, 0) == -ESPIPE;
 }
 
-// Before a plain call on a descriptor: its number stays what it is until the operation is removed. False: the operation
-// has its result already.
+// N1, N2. False: the operation has its result already.
 bool enter_call(io_operation& op, descriptor* on) noexcept {
   if (on != nullptr) {
     biased_guard guard(on->lock());

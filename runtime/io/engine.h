@@ -4,6 +4,10 @@
 //   I1 announce the engine's lock (P1 of [stop]). I2 lock; asked to stop: unlock, report it. I3 detach, begin the wait,
 //   hand the request to the port. I4 unlock; I5 if enough requests on files have gathered, flush the port, by
 //   [io-relief], so that the disk begins while others run; take the next strand.
+// What may be done by a plain call comes before that (a lone send; a read that the page cache may have, an open):
+//   N1 under the descriptor's lock, add the operation to its list; closed: report it. From here on close() leaves the
+//   descriptor's number alone until the operation is removed. N2 asked to stop: report it. N3 the call, with no lock
+//   held. N4 it would have to wait: I1, where the operation is in the list already. Else its result is there.
 // By the processor's driver, at its turns and when it wakes:
 //   C1 under the lock, hand the cancellations that were asked for to the port. C2 flush the port, unless no system call
 //   is wanted, and take completions; under the lock, for each: take it off the list of cancellations, end the wait.
@@ -125,7 +129,7 @@ class io_engine final : public poller {
   /// Buffers that nobody has. By the driver.
   buffer_stock& stock() noexcept { return stock_; }
 
-  /// Whether this operation is a send of the one strand that the last completions have woken, with nothing else ready.
+  /// Whether this operation is a send of the one strand that the last completions have woken, with an empty run queue.
   /// Then a plain call costs the kernel no more than the ring, and the strand need not park for it; but only once, so
   /// that a strand that goes on sending looks for completions in between. By the driver.
   bool is_lone_send(io_op op) noexcept;

@@ -8,7 +8,9 @@
 #include <utility>
 
 #include <weft/detail/biased_lock.h>
+#include <weft/detail/check.h>
 #include <weft/detail/io_operation.h>
+#include <weft/detail/own_calls.h>
 
 namespace weft {
 
@@ -27,13 +29,15 @@ class descriptor {
 
   /// Takes over an open descriptor; -1: none.
   explicit descriptor(int fd) noexcept : fd_(fd) {}
-  descriptor(descriptor&& other) noexcept;
+  descriptor(descriptor&& other) noexcept : fd_(other.release()), calls_(other.calls_) {}
   descriptor& operator=(descriptor&& other) noexcept;
-  ~descriptor();
+  ~descriptor() {
+    if (number() != none || operations_ != nullptr) destroy();
+  }
 
   /// The kernel's number; -1 once closed.
   int fd() const noexcept {
-    // relaxed: a number; who wants to use it asks again under the lock (add()).
+    // relaxed: a number; who wants to use it asks again under the lock (add()), or by K3 or K5 of [own-call].
     const int fd = fd_.load(std::memory_order_relaxed);
     return fd < 0 ? -1 : fd;
   }
@@ -43,20 +47,46 @@ class descriptor {
   void close() noexcept;
 
   /// Gives the descriptor to the caller, who closes it. Misuse while operations are under way.
-  [[nodiscard]] int release() noexcept;
+  [[nodiscard]] int release() noexcept {
+    WEFT_CHECK(operations_ == nullptr, "a descriptor was moved or released while an operation is under way on it");
+    // relaxed: nobody else uses it, so it needs no locked instruction either.
+    const int fd = fd_.load(std::memory_order_relaxed);
+    fd_.store(none, std::memory_order_relaxed);
+    return fd;
+  }
 
   // For awaiters.
+
+  /// Takes over one that `home` has opened, and will mostly use.
+  descriptor(int fd, detail::bias_owner<>& home) noexcept : fd_(fd), calls_(home) {}
+
+  /// A call of the kernel that does not wait, by [own-call]. False: it needs the lock, or there is nothing to call.
+  bool begin_own_call() noexcept {
+    if (!calls_.enter(*detail::this_context.locks)) return false;
+    if (is_open()) [[likely]]  // K3
+      return true;
+    end_own_call();
+    return false;
+  }
+  void end_own_call() noexcept {
+    calls_.leave(*detail::this_context.locks);
+    if (!is_open()) [[unlikely]]  // K5
+      finish_close();
+  }
 
   /// Adds an operation; false: closed. The lock is held.
   bool add(detail::io_operation& op) noexcept;
 
-  /// Takes it away; the last one closes the descriptor if that was asked for. True: closing was asked for.
+  /// Takes it away if it was added; the last one closes the descriptor if that was asked for. True: closing was asked
+  /// for.
   bool remove(detail::io_operation& op) noexcept;
 
   detail::biased_lock& lock() noexcept { return lock_; }
 
  private:
-  void close_now() noexcept;
+  void destroy() noexcept;
+  void finish_close() noexcept;
+  void close_unless_used() noexcept;
 
   static constexpr int none = -1;
 
@@ -69,6 +99,7 @@ class descriptor {
   bool is_closing() const noexcept { return number() < none; }
 
   std::atomic<int> fd_{none};  // written under lock_
+  detail::own_calls<> calls_;
   detail::biased_lock lock_;
   detail::io_operation* operations_ = nullptr;  // guarded by lock_
 };

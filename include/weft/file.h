@@ -15,6 +15,7 @@
 
 #include <weft/descriptor.h>
 #include <weft/detail/file_awaiter.h>
+#include <weft/detail/path_argument.h>
 #include <weft/task.h>
 
 namespace weft {
@@ -64,9 +65,10 @@ class file : public descriptor {
   using write_awaiter = detail::file_awaiter<absl::StatusOr<std::size_t>, &detail::finish_file_write>;
   using sync_awaiter = detail::file_awaiter<absl::Status, &detail::finish_sync>;
 
-  /// Opens `path`. Errors: NOT_FOUND, PERMISSION_DENIED, ... with the path; CANCELLED after a stop. Does not wait for
-  /// the other end of a FIFO; one without a reader is not opened for writing: NOT_FOUND ("No such device or address").
-  static task<absl::StatusOr<file>> open(std::string path, open_mode mode = open_mode::read);
+  /// Opens `path`: a string, a literal or a std::filesystem::path, of which the task has a copy. Does not wait for the
+  /// other end of a FIFO; one without a reader is not opened for writing: NOT_FOUND ("No such device or address").
+  /// Errors: NOT_FOUND, PERMISSION_DENIED, ... with the path; CANCELLED after a stop.
+  static task<absl::StatusOr<file>> open(detail::path_argument path, open_mode mode = open_mode::read);
 
   /// Reads at an offset in bytes: at most `buffer`, less only near the end; 0: at or behind the end. Selectable.
   read_awaiter read_at(std::span<std::byte> buffer, uint64_t offset,

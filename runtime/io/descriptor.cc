@@ -14,18 +14,17 @@ namespace weft {
 using detail::biased_guard;
 using detail::io_operation;
 
-descriptor::descriptor(descriptor&& other) noexcept : fd_(other.release()) {}
-
 descriptor& descriptor::operator=(descriptor&& other) noexcept {
   if (this == &other) return *this;
   WEFT_CHECK(operations_ == nullptr, "a descriptor was assigned to while an operation is under way on it");
   close();
   // relaxed: nobody else uses it.
   fd_.store(other.release(), std::memory_order_relaxed);
+  calls_ = other.calls_;
   return *this;
 }
 
-descriptor::~descriptor() {
+void descriptor::destroy() noexcept {
   // Strands that are destroyed with their runtime, later than this, have their operations in the list still.
   for (io_operation* op = operations_; op != nullptr; op = op->on_next) {
     WEFT_CHECK(!detail::io_engine::is_under_way(*op),
@@ -35,28 +34,27 @@ descriptor::~descriptor() {
   if (const int fd = is_closing() ? closing(number()) : number(); fd >= 0) detail::kernel().close_fd(fd);
 }
 
-int descriptor::release() noexcept {
-  WEFT_CHECK(operations_ == nullptr, "a descriptor was moved or released while an operation is under way on it");
-  // relaxed: nobody else uses it, so it needs no locked instruction either.
-  const int fd = fd_.load(std::memory_order_relaxed);
-  fd_.store(none, std::memory_order_relaxed);
-  return fd;
-}
-
-// Lock held; closing.
-void descriptor::close_now() noexcept {
+// K7 of [own-call]. Lock held; closing.
+void descriptor::close_unless_used() noexcept {
+  if (operations_ != nullptr || calls_.is_under_way(*detail::this_context.locks)) return;
   const int fd = closing(number());
   // relaxed: under the lock.
   fd_.store(none, std::memory_order_relaxed);
   detail::kernel().close_fd(fd);
 }
 
+void descriptor::finish_close() noexcept {
+  biased_guard guard(lock_);
+  if (is_closing()) close_unless_used();
+}
+
 void descriptor::close() noexcept {
   biased_guard guard(lock_);
   if (number() < 0) return;
-  // relaxed: under the lock.
+  // relaxed: under the lock, or K6.
   fd_.store(closing(number()), std::memory_order_relaxed);
-  if (operations_ == nullptr) return close_now();
+  calls_.closed(*detail::this_context.locks);
+  close_unless_used();
   for (io_operation* op = operations_; op != nullptr; op = op->on_next) {
     if (op->home == nullptr) continue;  // on the blocking pool or in a plain call, where it ends by itself
     detail::io_engine& home = *op->home;
@@ -79,13 +77,13 @@ bool descriptor::add(io_operation& op) noexcept {
 }
 
 bool descriptor::remove(io_operation& op) noexcept {
+  if (!op.in_list) return !is_open();
   biased_guard guard(lock_);
-  if (!op.in_list) return number() < 0;
   op.in_list = false;
   if (op.on_next != nullptr) op.on_next->on_prev = op.on_prev;
   (op.on_prev != nullptr ? op.on_prev->on_next : operations_) = op.on_next;
   const bool closed = is_closing();
-  if (closed && operations_ == nullptr) close_now();
+  if (closed) close_unless_used();
   return closed;
 }
 

@@ -601,21 +601,19 @@ io_engine* engine_for_files() noexcept {
   return made != nullptr && made->does_files() ? made : nullptr;
 }
 
-void note_luck(bool found) noexcept {
-  io_engine* const engine = engine_for_files();
-  if (engine == nullptr) return;
-  found ? engine->luck().found() : engine->luck().missed();
-}
-
 // False: what was not in the caches is left to be asked for.
-bool try_caches(io_operation& op) noexcept {
+WEFT_INLINE bool try_caches(io_operation& op) noexcept {
   constexpr uint32_t bytes_per_unit = 64 * 1024;
-  this_context.budget -= 1 + (op.request.op == io_op::read ? static_cast<int>(op.request.length / bytes_per_unit) : 0);
+  processor& p = *this_context.proc;
+  const bool reads = op.request.op == io_op::read;
+  this_context.budget -= 1 + (reads ? static_cast<int>(op.request.length / bytes_per_unit) : 0);
   uint32_t partly = 0;
-  op.result = this_context.proc->sched.seams().sys->do_from_cache(op.request, partly);
-  if (op.request.op == io_op::read) note_luck(op.result != -EAGAIN || partly != 0);
-  if (op.result != -EAGAIN) {
-    this_context.proc->counters.from_caches.add();
+  op.result = p.sched.seams().sys->do_from_cache(op.request, partly);
+  const bool done = op.result != -EAGAIN;
+  if (io_engine* const engine = reads ? engine_for_files() : nullptr)
+    done || partly != 0 ? engine->luck().found() : engine->luck().missed();
+  if (done) {
+    p.counters.from_caches.add();
     return true;
   }
   op.read_before += partly;
@@ -659,14 +657,44 @@ bool is_read_worth_trying() noexcept {
   return engine == nullptr || engine->luck().is_worth_trying();
 }
 
-bool try_file_now(io_operation& op, descriptor* on) noexcept { return !enter_call(op, on) || try_caches(op); }
+namespace {
+
+// N1 to N4, in most cases by [own-call].
+WEFT_INLINE bool try_file(io_operation& op, descriptor* on) noexcept {
+  if (on == nullptr || !on->begin_own_call()) return !enter_call(op, on) || try_caches(op);
+  bool done = true;
+  if (!stop_pending()) [[likely]] {
+    done = try_caches(op);
+  } else {
+    op.result = -ECANCELED;
+  }
+  if (!done) [[unlikely]] {
+    biased_guard guard(on->lock());  // N1, before the number may be given back
+    if (!on->add(op)) {
+      op.result = -EBADF;
+      done = true;
+    }
+  }
+  on->end_own_call();
+  return done;
+}
+
+}  // namespace
+
+bool try_file_now(io_operation& op, descriptor* on) noexcept { return try_file(op, on); }
+
+bool try_in_caches(io_operation& op, descriptor* on) noexcept {
+  if (op.request.op == io_op::read ? !is_read_worth_trying() : op.request.op != io_op::open) return false;
+  op.tried = true;
+  return try_file(op, on) && this_context.budget > 0;
+}
 
 namespace {
 
 std::coroutine_handle<> park_file(io_operation& op, descriptor* on, std::coroutine_handle<> leaf,
                                   std::source_location where) noexcept {
-  const bool tries = op.request.op != io_op::read || is_read_worth_trying();
-  if (tries && try_file_now(op, on)) return this_context.budget > 0 ? leaf : yield_strand(leaf, where);
+  if (op.tried && op.result != -EAGAIN) return yield_strand(leaf, where);
+  if (!op.tried && !enter_call(op, on)) return leaf;  // the pool has to find the same number, too
   int error = 0;
   io_engine* engine = io_engine::here(error);
   if (engine == nullptr) {

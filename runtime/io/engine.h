@@ -8,6 +8,8 @@
 //   N1 under the descriptor's lock, add the operation to its list; closed: report it. From here on close() leaves the
 //   descriptor's number alone until the operation is removed. N2 asked to stop: report it. N3 the call, with no lock
 //   held. N4 it would have to wait: I1, where the operation is in the list already. Else its result is there.
+//   A file's home processor has [own-call] (detail/own_calls.h) in place of N1: K1 to K3, and K4 and K5 after the call.
+//   What would have to wait is added to the list, under the lock, before K4.
 // By the processor's driver, at its turns and when it wakes:
 //   C1 under the lock, hand the cancellations that were asked for to the port. C2 flush the port, unless no system call
 //   is wanted, and take completions; under the lock, for each: take it off the list of cancellations, end the wait.

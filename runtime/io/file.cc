@@ -57,7 +57,7 @@ class [[nodiscard]] path_awaiter {
   ~path_awaiter() {
     if (!taken_) drop_io(op_, nullptr);
   }
-  static bool await_ready() noexcept { return false; }
+  bool await_ready() noexcept { return try_in_caches(op_, nullptr); }
   transfer await_suspend(std::coroutine_handle<> leaf) noexcept {
     return transfer_to(park_io(op_, nullptr, leaf, where_));
   }
@@ -219,7 +219,7 @@ static_assert(sizeof(mutable_buffer) == 16 && sizeof(const_buffer) == 16);
 
 }  // namespace
 
-task<absl::StatusOr<file>> file::open(std::string path, open_mode mode) {
+task<absl::StatusOr<file>> file::open(detail::path_argument path, open_mode mode) {
   io_request request{.op = io_op::open,
                      .fd = os::this_directory,
                      .length = os::new_file_mode,
@@ -234,8 +234,8 @@ task<absl::StatusOr<file>> file::open(std::string path, open_mode mode) {
     detail::path_awaiter waiting(request, std::source_location::current());
     fd = co_await waiting;
   }
-  if (fd < 0) co_return detail::io_error("open", path, fd);
-  co_return file(fd);
+  if (fd < 0) co_return detail::io_error("open", path.view(), fd);
+  co_return file(fd, *detail::this_context.locks);
 }
 
 file::read_awaiter file::read_at(std::span<std::byte> buffer, uint64_t offset, std::source_location where) noexcept {

@@ -8,13 +8,18 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <sys/stat.h>
+
+#include <gmock/gmock.h>
 
 #include "os/system.h"
 #include "support/holding_port.h"
@@ -33,11 +38,17 @@ class slow_disk final : public os::system {
     return std::make_unique<test::holding_port>(*std::move(made), hold, &flushes);
   }
   int32_t do_now(const detail::io_request& request) noexcept override {
-    if (request.op == detail::io_op::read) test::eventually([&] { return !hold; });
+    if (request.op == detail::io_op::read || request.op == detail::io_op::write) {
+      ++plain_calls;
+      test::eventually([&] { return !hold; });
+    }
     return system::do_now(request);
   }
   int32_t do_from_cache(const detail::io_request& request, uint32_t& partly) noexcept override {
-    if (request.op == detail::io_op::read) ++tried_reads;
+    if (request.op == detail::io_op::read) {
+      ++tried_reads;
+      if (beside_a_try) beside_a_try();
+    }
     if (fast) return system::do_from_cache(request, partly);
     partly = 0;
     if (request.op != detail::io_op::read || request.length <= cached) return -EAGAIN;
@@ -59,7 +70,9 @@ class slow_disk final : public os::system {
   uint32_t cached = 0;  // so many bytes of each read
   bool fast = false;    // as the real one is
   int tried_reads = 0;
-  int flushes = 0;  // of the ring; by the driver
+  std::function<void()> beside_a_try;  // of a read
+  int flushes = 0;                     // of the ring; by the driver
+  std::atomic<int> plain_calls{0};     // by the pool
   std::atomic<int> duplicates{0};
   std::atomic<int> closed{0};
 };
@@ -123,6 +136,96 @@ TEST_P(FileTest, AReadIsShortOnlyAtTheEndHoweverLongTheFileIs) {
         absl::StatusOr<std::size_t> n = co_await f->read_at(buffer, offset);
         EXPECT_EQ(text_of(std::span(buffer).first(*n)), text.substr(std::min(offset, length)));
       }
+    }
+  });
+}
+
+// The number stays this file's until the call is over, and is given back then.
+TEST_P(FileTest, ACloseBesideACachedReadTakesEffectWhenTheReadIsDone) {
+  disk.fast = true;
+  rt->run([&]() -> task<> {
+    absl::StatusOr<file> f = co_await file::open(path_);
+    const int before = disk.closed;
+    disk.beside_a_try = [&] {
+      std::thread([&] { f->close(); }).join();
+      EXPECT_FALSE(f->is_open());
+      EXPECT_EQ(disk.closed, before);
+    };
+    std::array<std::byte, 64> buffer;
+    absl::StatusOr<std::size_t> n = co_await f->read_at(buffer, 0);
+    EXPECT_EQ(n.value_or(0), content.size());
+    EXPECT_EQ(disk.closed, before + 1);
+    n = co_await f->read_at(buffer, 0);
+    EXPECT_EQ(n.status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(disk.closed, before + 1);
+  });
+}
+
+TEST_P(FileTest, ACloseBesideAReadThatIsNotCachedEndsItAsClosed) {
+  rt->run([&]() -> task<> {
+    absl::StatusOr<file> f = co_await file::open(path_);
+    const int before = disk.closed;
+    disk.beside_a_try = [&] { std::thread([&] { f->close(); }).join(); };
+    std::array<std::byte, 64> buffer;
+    const absl::StatusOr<std::size_t> n = co_await f->read_at(buffer, 0);
+    EXPECT_EQ(n.status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(disk.closed, before + 1);
+  });
+}
+
+task<absl::StatusOr<std::size_t>> write_some_text(file& to) {
+  co_return co_await to.write_at(std::as_bytes(std::span("text")), 0);
+}
+
+// By the ring or the pool.
+TEST_P(FileTest, ACloseBesideAWriteTakesEffectWhenTheWriteIsDone) {
+  absl::StatusOr<file> f = rt->run(file::open, path_, open_mode::write);
+  const int before = disk.closed;
+  disk.hold = true;
+  join_handle<absl::StatusOr<std::size_t>> writer = rt->spawn(write_some_text, std::ref(*f));
+  test::settle(*rt);
+  if (GetParam() == io_backend::epoll) settle_until([&] { return disk.plain_calls == 1; });
+  f->close();
+  EXPECT_FALSE(f->is_open());
+  EXPECT_EQ(disk.closed, before);
+  disk.hold = false;
+  settle_until([&] { return writer.done(); });
+  EXPECT_EQ(disk.closed, before + 1);
+}
+
+TEST_P(FileTest, PathsMayBeGivenAsAnyKindOfText) {
+  disk.fast = true;
+  const std::string name = path_.substr(sizeof "/tmp/" - 1);
+  std::string roundabout = "/tmp/";
+  while (roundabout.size() < 1000) roundabout += "./";
+  const std::string followed = path_ + "and more";
+  rt->run([&]() -> task<> {
+    EXPECT_TRUE((co_await file::open(path_)).ok());
+    EXPECT_TRUE((co_await file::open(path_.c_str())).ok());
+    EXPECT_TRUE((co_await file::open("/tmp/" + name)).ok());
+    EXPECT_TRUE((co_await file::open(std::string_view(followed).substr(0, path_.size()))).ok());
+    EXPECT_TRUE((co_await file::open(std::filesystem::path(path_))).ok());
+    EXPECT_TRUE((co_await file::open(roundabout + name)).ok());
+    EXPECT_TRUE((co_await file::open("/dev/null")).ok());
+    EXPECT_EQ((co_await file::open("")).status().code(), absl::StatusCode::kNotFound);
+    const absl::Status none = (co_await file::open(roundabout + "none")).status();
+    EXPECT_EQ(none.code(), absl::StatusCode::kNotFound);
+    EXPECT_THAT(std::string(none.message()), ::testing::HasSubstr(roundabout + "none"));
+  });
+}
+
+// A task has its own copy of the path, whatever becomes of the text that it was given.
+TEST_P(FileTest, ATaskThatOpensAFileKeepsThePath) {
+  rt->run([&]() -> task<> {
+    std::vector<join_handle<absl::StatusOr<file>>> opening;
+    for (int i = 0; i < 3; ++i) {
+      std::string path = path_;
+      opening.push_back(spawn(file::open, path, open_mode::read));
+      path.assign(path.size(), 'x');
+    }
+    for (join_handle<absl::StatusOr<file>>& one : opening) {
+      const absl::StatusOr<file> f = co_await one;
+      EXPECT_TRUE(f.ok()) << f.status();
     }
   });
 }

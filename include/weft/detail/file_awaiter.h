@@ -40,6 +40,8 @@ class [[nodiscard]] file_awaiter : public io_awaiter<Result, Finish> {
       drop_keeper(keeper_);
   }
 
+  bool await_ready() noexcept { return try_in_caches(this->op_, &this->on_); }
+
   bool arm_try() noexcept { return file_arm_try(this->op_, this->on_); }
   biased_lock* arm_lock() noexcept {
     if (!asked_) {  // the first time, no lock is held

@@ -33,6 +33,7 @@ struct io_operation : waiter, blocking_job {
   const int8_t signal_slot;  ///< not -1: it waits for a signal of a signal_set's slot, and comes to the signal's number
   int32_t result = -125;     ///< what the system call would have returned, or -errno; -ECANCELED (125): asked to stop
   uint32_t read_before = 0;  ///< bytes that were in the page cache; the request is for those behind them
+  bool tried = false;        ///< without waiting: -EAGAIN, or the result
   bool waits_first = false;  ///< begins by waiting for readiness
   bool under_way = false;    ///< the kernel has it
   bool cancel_asked = false;
@@ -59,6 +60,9 @@ inline constexpr int32_t io_closed_result = -9;  ///< -EBADF: what operations co
 /// null for an operation on a path.
 std::coroutine_handle<> park_io(io_operation& op, descriptor* on, std::coroutine_handle<> leaf,
                                 std::source_location where) noexcept;
+
+/// Tries a read of a file, or an open, that may need no waiting. True: it has its result, and the task goes on.
+bool try_in_caches(io_operation& op, descriptor* on) noexcept;
 
 /// The awaiter is destroyed with its task: nobody takes what the operation came to.
 WEFT_RARE void drop_io(io_operation& op, descriptor* on) noexcept;

@@ -1,5 +1,6 @@
 // Files, pipes, datagrams, foreign descriptors, signals, children, names.
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -48,6 +49,38 @@ TEST_P(DescriptorTest, AFileIsWrittenReadAndMeasured) {
     EXPECT_EQ(*(co_await f->read_at(parts, 1)), 5u);
     EXPECT_EQ(text_of(first) + text_of(second), "ello ");
   });
+}
+
+// Reads from one file until another thread closes it, and opens something else, which gets its number.
+task<> read_beside_a_close(const std::string& path, const std::string& other) {
+  absl::StatusOr<file> f = co_await file::open(path);
+  std::atomic<bool> is_reading{false};
+  int after = -1;
+  std::thread closer([&] {
+    test::eventually([&] { return is_reading.load(); });
+    f->close();
+    after = ::open(other.c_str(), O_RDONLY | O_CLOEXEC);
+  });
+  std::array<std::byte, 8> buffer;
+  for (;;) {
+    const absl::StatusOr<std::size_t> n = co_await f->read_at(buffer, 0);
+    if (!n.ok()) {
+      EXPECT_EQ(n.status().code(), absl::StatusCode::kFailedPrecondition);
+      break;
+    }
+    EXPECT_EQ(text_of(std::span(buffer).first(*n)), "first");
+    is_reading = true;
+  }
+  closer.join();
+  EXPECT_GE(after, 0);
+  ::close(after);
+}
+
+TEST_P(DescriptorTest, ACloseByAnotherThreadNeverLetsAReadHitAnotherFile) {
+  const std::string path = directory() + "/first", other = directory() + "/other";
+  std::ofstream(path) << "first";
+  std::ofstream(other) << "other";
+  for (int i = 0; i < 60; ++i) run(read_beside_a_close, std::cref(path), std::cref(other));
 }
 
 TEST_P(DescriptorTest, AMissingFileIsNamed) {

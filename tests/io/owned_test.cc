@@ -197,6 +197,25 @@ TEST_P(OwnedTest, AStoppedReaderLeavesAtOnceAndTakesNothing) {
   });
 }
 
+// Nor does it wait for the processor that it began to read on, whose I/O nobody looks after meanwhile.
+TEST_P(OwnedTest, AStoppedReaderLeavesWhileItsProcessorComputes) {
+  options opts;
+  opts.io = GetParam();
+  opts.processors = 2;
+  const std::unique_ptr<runtime> two = *runtime_access::create(opts, os::seams::real(), detail::drive::test);
+  detail::scheduler& sched = runtime_access::sched(*two);
+  on_each([&](auto both) {
+    join_handle<read_result> reading = two->spawn(read_owned<decltype(both.reader)>, std::ref(both.reader), 100u);
+    sched.drive_some(0, 4096);
+    EXPECT_EQ(two->tasks().size(), 1u);
+    reading.request_stop();
+    sched.drive_some(1, 4096);
+    EXPECT_TRUE(reading.done());
+    EXPECT_EQ(reading.get().status().code(), absl::StatusCode::kCancelled);
+    sched.drive_some(0, 4096);
+  });
+}
+
 TEST_P(OwnedTest, AStoppedTaskTakesItsDescriptorAlong) {
   ignore_sigpipe();
   on_each([&](auto both) {

@@ -125,6 +125,7 @@ namespace {
 // As a ring opens a file at first: no lookup on the disk.
 WEFT_INLINE int32_t open_from_cache(const io_request& r) noexcept {
   if ((r.flags & (O_CREAT | O_TRUNC)) != 0) return -EAGAIN;
+  if ((r.flags & O_NONBLOCK) == 0) return -EAGAIN;  // it may wait for who has a lease on the file
   open_how how{};
   how.flags = r.flags;
   how.resolve = RESOLVE_CACHED;

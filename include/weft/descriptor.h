@@ -29,7 +29,7 @@ class descriptor {
 
   /// Takes over an open descriptor; -1: none.
   explicit descriptor(int fd) noexcept : fd_(fd) {}
-  descriptor(descriptor&& other) noexcept : fd_(other.release()), calls_(other.calls_) {}
+  descriptor(descriptor&& other) noexcept : fd_(other.release()), nature_(other.what()), calls_(other.calls_) {}
   descriptor& operator=(descriptor&& other) noexcept;
   ~descriptor() {
     if (number() != none || operations_ != nullptr) destroy();
@@ -74,6 +74,17 @@ class descriptor {
       finish_close();
   }
 
+  /// Whether what was opened as a file has a position in it, or readiness; unknown until a read or a write has to wait.
+  enum class nature : uint8_t { unknown, file, stream };
+  nature what() const noexcept {
+    // relaxed: all who look at the same number find the same.
+    return nature_.load(std::memory_order_relaxed);
+  }
+  void note(nature n) noexcept {
+    // relaxed: as above.
+    nature_.store(n, std::memory_order_relaxed);
+  }
+
   /// Adds an operation; false: closed. The lock is held.
   bool add(detail::io_operation& op) noexcept;
 
@@ -99,6 +110,7 @@ class descriptor {
   bool is_closing() const noexcept { return number() < none; }
 
   std::atomic<int> fd_{none};  // written under lock_
+  std::atomic<nature> nature_{nature::unknown};
   detail::own_calls<> calls_;
   detail::biased_lock lock_;
   detail::io_operation* operations_ = nullptr;  // guarded by lock_

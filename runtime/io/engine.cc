@@ -624,10 +624,13 @@ WEFT_INLINE bool try_caches(io_operation& op) noexcept {
 }
 
 // Whether it is a read or a write of what is no file of the disk, but was opened as one: a FIFO, a terminal, a socket.
-// These have no position, and readiness instead.
-bool is_of_a_stream(const io_request& r) noexcept {
+// These have no position, and readiness instead. It is in the descriptor's list.
+bool is_of_a_stream(const io_request& r, descriptor* on) noexcept {
   const bool moves_bytes = r.op == io_op::read || r.op == io_op::write || r.op == io_op::readv || r.op == io_op::writev;
-  return moves_bytes && kernel().move_position(r.fd, 0) == -ESPIPE;
+  if (!moves_bytes) return false;
+  if (on->what() == descriptor::nature::unknown)
+    on->note(kernel().move_position(r.fd, 0) == -ESPIPE ? descriptor::nature::stream : descriptor::nature::file);
+  return on->what() == descriptor::nature::stream;
 }
 
 // N1, N2. False: the operation has its result already.
@@ -701,7 +704,7 @@ std::coroutine_handle<> park_file(io_operation& op, descriptor* on, std::corouti
     op.result = -error;
     return leaf;
   }
-  const bool is_stream = is_of_a_stream(op.request);
+  const bool is_stream = is_of_a_stream(op.request, on);
   if (is_stream && op.request.offset != where_it_stands) {
     op.result = -ESPIPE;  // a ring would not mind
     return leaf;

@@ -57,6 +57,10 @@ class slow_disk final : public os::system {
     if (cached != 0) partly = static_cast<uint32_t>(system::do_now(some));
     return -EAGAIN;
   }
+  int64_t move_position(int fd, int64_t bytes) noexcept override {
+    ++looks;
+    return system::move_position(fd, bytes);
+  }
   int duplicate(int fd) noexcept override {
     ++duplicates;
     return system::duplicate(fd);
@@ -72,6 +76,7 @@ class slow_disk final : public os::system {
   int tried_reads = 0;
   std::function<void()> beside_a_try;  // of a read
   int flushes = 0;                     // of the ring; by the driver
+  int looks = 0;                       // where a file stands
   std::atomic<int> plain_calls{0};     // by the pool
   std::atomic<int> duplicates{0};
   std::atomic<int> closed{0};
@@ -191,6 +196,22 @@ TEST_P(FileTest, ACloseBesideAWriteTakesEffectWhenTheWriteIsDone) {
   disk.hold = false;
   settle_until([&] { return writer.done(); });
   EXPECT_EQ(disk.closed, before + 1);
+}
+
+// Only the first read or write that has to wait asks whether it has a position.
+TEST_P(FileTest, WhatAFileIsIsAskedOnce) {
+  rt->run([&]() -> task<> {
+    absl::StatusOr<file> f = co_await file::open(path_, open_mode::read | open_mode::write);
+    std::array<std::byte, 64> buffer;
+    for (int i = 0; i < 3; ++i) {
+      const absl::StatusOr<std::size_t> n = co_await f->read_at(buffer, 0);
+      EXPECT_EQ(n.value_or(0), content.size());
+    }
+    file moved = *std::move(f);
+    const absl::StatusOr<std::size_t> n = co_await moved.write_some(std::as_bytes(std::span(content.data(), 2)));
+    EXPECT_EQ(n.value_or(0), 2u);
+    EXPECT_EQ(disk.looks, 1);
+  });
 }
 
 TEST_P(FileTest, PathsMayBeGivenAsAnyKindOfText) {

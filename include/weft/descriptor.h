@@ -29,7 +29,7 @@ class descriptor {
 
   /// Takes over an open descriptor; -1: none.
   explicit descriptor(int fd) noexcept : fd_(fd) {}
-  descriptor(descriptor&& other) noexcept : fd_(other.release()), nature_(other.what()), calls_(other.calls_) {}
+  descriptor(descriptor&& other) noexcept : fd_(other.release()), nature_(other.known_nature()), calls_(other.calls_) {}
   descriptor& operator=(descriptor&& other) noexcept;
   ~descriptor() {
     if (number() != none || operations_ != nullptr) destroy();
@@ -76,11 +76,11 @@ class descriptor {
 
   /// Whether what was opened as a file has a position in it, or readiness; unknown until a read or a write has to wait.
   enum class nature : uint8_t { unknown, file, stream };
-  nature what() const noexcept {
+  nature known_nature() const noexcept {
     // relaxed: all who look at the same number find the same.
     return nature_.load(std::memory_order_relaxed);
   }
-  void note(nature n) noexcept {
+  void note_nature(nature n) noexcept {
     // relaxed: as above.
     nature_.store(n, std::memory_order_relaxed);
   }

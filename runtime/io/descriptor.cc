@@ -20,7 +20,7 @@ descriptor& descriptor::operator=(descriptor&& other) noexcept {
   close();
   // relaxed: nobody else uses it.
   fd_.store(other.release(), std::memory_order_relaxed);
-  note(other.what());
+  note_nature(other.known_nature());
   calls_ = other.calls_;
   return *this;
 }

@@ -628,9 +628,9 @@ WEFT_INLINE bool try_caches(io_operation& op) noexcept {
 bool is_of_a_stream(const io_request& r, descriptor* on) noexcept {
   const bool moves_bytes = r.op == io_op::read || r.op == io_op::write || r.op == io_op::readv || r.op == io_op::writev;
   if (!moves_bytes) return false;
-  if (on->what() == descriptor::nature::unknown)
-    on->note(kernel().move_position(r.fd, 0) == -ESPIPE ? descriptor::nature::stream : descriptor::nature::file);
-  return on->what() == descriptor::nature::stream;
+  if (on->known_nature() == descriptor::nature::unknown)
+    on->note_nature(kernel().move_position(r.fd, 0) == -ESPIPE ? descriptor::nature::stream : descriptor::nature::file);
+  return on->known_nature() == descriptor::nature::stream;
 }
 
 // N1, N2. False: the operation has its result already.
@@ -700,16 +700,17 @@ std::coroutine_handle<> park_file(io_operation& op, descriptor* on, std::corouti
   if (!op.tried && !enter_call(op, on)) return leaf;  // the pool has to find the same number, too
   int error = 0;
   io_engine* engine = io_engine::here(error);
-  if (engine == nullptr) {
-    op.result = -error;
-    return leaf;
-  }
   const bool is_stream = is_of_a_stream(op.request, on);
   if (is_stream && op.request.offset != where_it_stands) {
     op.result = -ESPIPE;  // a ring would not mind
     return leaf;
   }
-  if (!is_stream && !engine->does_files()) return park_on_the_pool(op, leaf, where);
+  const bool has_ring = engine != nullptr && engine->does_files();
+  if (!is_stream && !has_ring) return park_on_the_pool(op, leaf, where);
+  if (engine == nullptr) {
+    op.result = -error;
+    return leaf;
+  }
   // Before its first writer comes a FIFO is read as if it were at its end, but is not ready.
   op.waits_first = is_stream && op.request.op == io_op::read;
   if (!begin_io(op, on, *engine, leaf, where)) return leaf;

@@ -6,6 +6,9 @@
 #include <atomic>
 #include <cerrno>
 #include <fstream>
+#include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -224,6 +227,37 @@ TEST_P(SetUpTest, WithoutAnythingOperationsSayWhyAndTheNextOneTriesAgain) {
         }
         EXPECT_TRUE(rt->shutdown(10s).clean()) << what;
       }
+}
+
+// What is not at once in the caches, in the ways that know of no plain call.
+task<absl::Status> keep_a_note(const std::string& path) {
+  absl::StatusOr<file> f =
+      co_await file::open(path, open_mode::read | open_mode::write | open_mode::create | open_mode::truncate);
+  if (!f.ok()) co_return f.status();
+  if (absl::Status s = co_await f->write_all("a note"); !s.ok()) co_return s;
+  if (absl::Status s = co_await f->sync(); !s.ok()) co_return s;
+  const absl::StatusOr<file_figures> figures = co_await f->stat();
+  if (!figures.ok()) co_return figures.status();
+  EXPECT_EQ(figures->bytes, 6u);
+  std::array<std::byte, 16> buffer;
+  const absl::StatusOr<std::size_t> n = co_await f->read_at(buffer, 2);
+  if (!n.ok()) co_return n.status();
+  EXPECT_EQ(test::text_of(std::span(buffer).first(*n)), "note");
+  co_return absl::OkStatus();
+}
+
+TEST_P(SetUpTest, WithoutAnythingFilesAreLeftToThePool) {
+  const std::string path = "/tmp/weft_set_up_test_" + std::to_string(::getpid());
+  for (const int error : errors) {
+    std::unique_ptr<runtime> rt = make();
+    refused_calls::plan(step::make_ring, error, step::epoll);
+    const absl::Status s = rt->run(keep_a_note, std::cref(path));
+    refused_calls::done();
+    EXPECT_TRUE(s.ok()) << s;
+    EXPECT_THAT(rt->dump(), HasSubstr(": none ("));
+    EXPECT_TRUE(rt->shutdown(10s).clean());
+  }
+  ::unlink(path.c_str());
 }
 
 // Whose eventfds, while it is told so, nobody can wait for.

@@ -40,7 +40,8 @@
 
 namespace weft::detail {
 
-/// The locks that a processor is inside of by its bias. Never freed, since late comers may look at it.
+/// The locks that a processor is inside of by its bias, and the descriptors that it calls upon (own_calls.h). Never
+/// freed, since late comers may look at it.
 template <class Atomics = std_atomics>
 struct bias_owner {
   constexpr explicit bias_owner(uint32_t number) noexcept : slot(number), is_processor(number != 0) {}

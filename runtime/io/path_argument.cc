@@ -1,7 +1,8 @@
 // See weft/detail/path_argument.h.
 #include <weft/detail/path_argument.h>
 
-#include <utility>
+#include <cstddef>
+#include <memory>
 
 #include <weft/detail/context.h>
 

@@ -31,8 +31,6 @@
 #include <weft/detail/check.h>
 #include <weft/detail/config.h>
 
-#include "os/raw_call.h"
-
 namespace weft::os {
 
 absl::Status errno_status(int error, std::string_view what) {
@@ -59,16 +57,9 @@ class errno_keeper {
   const int saved_;
 };
 
-// 0 or -errno. ThreadSanitizer has to see it, or it takes what it knows of a descriptor for that of the next one with
-// its number.
-long close_plainly(int fd) noexcept {
-#if WEFT_TSAN
-  const errno_keeper keep;
-  return ::close(fd) == 0 ? 0 : -errno;
-#else
-  return raw_call(SYS_close, fd);
-#endif
-}
+// close() is a point of cancellation of threads: two locked instructions for nothing. ThreadSanitizer has to see it, or
+// it takes what it knows of a descriptor for that of the next one with its number.
+long close_plainly(int fd) noexcept { return WEFT_TSAN ? ::close(fd) : ::syscall(SYS_close, fd); }
 
 struct thread_start {
   void (*entry)(void*);
@@ -320,8 +311,10 @@ void system::wait_readable(int fd, int64_t timeout_ns) noexcept {
 }
 
 void system::close_fd(int fd) noexcept {
+  const errno_keeper keep;
   // EINTR included: on Linux the descriptor is closed by then, and a second close could hit another's.
-  WEFT_CHECK(close_plainly(fd) != -EBADF, "close of a descriptor that is not open");
+  const bool closed = close_plainly(fd) == 0 || errno != EBADF;
+  WEFT_CHECK(closed, "close of a descriptor that is not open");
 }
 
 int system::process_thread_count() noexcept {

@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "os/raw_call.h"
 #include "os/system.h"
 
 namespace weft::os {
@@ -123,14 +122,14 @@ int32_t system::do_now(const io_request& r) noexcept {
 namespace {
 
 // As a ring opens a file at first: no lookup on the disk.
-WEFT_INLINE int32_t open_from_cache(const io_request& r) noexcept {
+int32_t open_from_cache(const io_request& r) noexcept {
   if ((r.flags & (O_CREAT | O_TRUNC)) != 0) return -EAGAIN;
   if ((r.flags & O_NONBLOCK) == 0) return -EAGAIN;  // it may wait for who has a lease on the file
   open_how how{};
   how.flags = r.flags;
   how.resolve = RESOLVE_CACHED;
-  const long fd = raw_call(SYS_openat2, r.fd, static_cast<long>(r.address), raw(&how), sizeof how);
-  return fd >= 0 ? static_cast<int32_t>(fd) : -EAGAIN;
+  const int32_t fd = outcome([&] { return ::syscall(SYS_openat2, r.fd, at<char>(r.address), &how, sizeof how); });
+  return fd >= 0 ? fd : -EAGAIN;
 }
 
 // Whether a short read that ended there has met the end of the file. Where the rest is not in the page cache, it ends
@@ -140,12 +139,13 @@ bool ends_inside_a_block(uint64_t offset) noexcept {
   return offset % smallest_block != 0;
 }
 
-WEFT_INLINE int32_t read_from_cache(const io_request& r, uint32_t& partly) noexcept {
+int32_t read_from_cache(const io_request& r, uint32_t& partly) noexcept {
   uint32_t done = 0;
   while (done < r.length) {
     const iovec rest{at<char>(r.address) + done, r.length - done};
     const long from = r.offset == ~uint64_t{0} ? -1 : static_cast<long>(r.offset + done);
-    const long n = raw_call(SYS_preadv2, r.fd, raw(&rest), 1, from, 0, RWF_NOWAIT);
+    // Not preadv2(), which is a point of cancellation of threads: two locked instructions for nothing.
+    const int32_t n = outcome([&] { return ::syscall(SYS_preadv2, r.fd, &rest, 1L, from, 0L, RWF_NOWAIT); });
     if (n == 0 && from == -1 && is_fifo_before_its_writer(r.fd)) return -EAGAIN;
     if (n == 0) break;
     if (n < 0) {

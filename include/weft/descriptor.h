@@ -43,7 +43,7 @@ class descriptor {
   }
   bool is_open() const noexcept { return fd() >= 0; }
 
-  /// Closes it; nothing if it is closed already. Any thread. Blocks nothing.
+  /// Closes it; nothing if it is closed already. Any thread. Blocks nothing; [own-call] says what it costs.
   void close() noexcept;
 
   /// Gives the descriptor to the caller, who closes it. Misuse while operations are under way.

@@ -211,7 +211,7 @@ class alignas(128) processor {
   uint32_t crossing_countdown;   // crossings until the next one is measured
   strand* fork_stack = nullptr;  // an empty stack, ready for a stolen fork
   segment* spare = nullptr;      // the segment that the last shrinking stack gave up
-  std::unique_ptr<char[]> path_memory;  // of the last path; see path_argument.h
+  std::unique_ptr<char[]> path_memory;
   base::fast_random random;
   mem::block_cache blocks;
   fork_deque<fork_entry> forks;

@@ -29,10 +29,6 @@ double quantile(const std::vector<double>& sorted, double share) {
   return sorted[below] * (1 - part) + sorted[below + 1] * part;
 }
 
-bool all_finite(std::span<const double> values) {
-  return std::ranges::all_of(values, [](double v) { return std::isfinite(v); });
-}
-
 }  // namespace
 
 double median(std::span<const double> values) {
@@ -76,12 +72,19 @@ std::string_view to_string(verdict v) {
 
 comparison compare(std::span<const double> a, std::span<const double> b, const criteria& c, uint64_t seed) {
   comparison out;
-  const std::size_t rounds = std::min(a.size(), b.size());
-  a = a.first(rounds);
-  b = b.first(rounds);
+  std::vector<double> measured_a;
+  std::vector<double> measured_b;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    if (!std::isfinite(a[i]) || !std::isfinite(b[i])) continue;
+    measured_a.push_back(a[i]);
+    measured_b.push_back(b[i]);
+  }
+  a = measured_a;
+  b = measured_b;
+  const std::size_t rounds = a.size();
   out.a = median(a);
   out.b = median(b);
-  if (rounds == 0 || !all_finite(a) || !all_finite(b)) return out;
+  if (rounds == 0) return out;
 
   out.has_ratio = std::ranges::all_of(a, [](double v) { return v > 0; });
   std::vector<double> effects;

@@ -63,7 +63,8 @@ struct comparison {
 /// Fewest rounds for a verdict: with fewer the bootstrap's interval is narrower than it says.
 inline constexpr std::size_t least_rounds = 10;
 
-/// a[i] and b[i] are one round's. Where an A is zero, differences take the place of ratios.
+/// a[i] and b[i] are one round's. Where an A is zero, differences take the place of ratios. A round that lacks one
+/// side's figure (NaN) says nothing and is left out, also of the medians: a short run may have no sample of a latency.
 comparison compare(std::span<const double> a, std::span<const double> b, const criteria& c, uint64_t seed);
 
 }  // namespace weft_lab

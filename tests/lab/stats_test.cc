@@ -208,6 +208,24 @@ TEST(CompareTest, AFigureThatWasNotMeasuredSaysNothing) {
   EXPECT_EQ(weft_lab::compare(a, a, {}, 1).found, verdict::unknown);
 }
 
+TEST(CompareTest, ARoundThatLacksTheFigureOfOneSideIsLeftOut) {
+  std::vector<double> a(12, 100);
+  std::vector<double> b(12, 200);
+  a[0] = std::nan("");
+  a[5] = 1;
+  b[5] = std::nan("");
+  const weft_lab::comparison ten = weft_lab::compare(a, b, {}, 1);
+  EXPECT_EQ(ten.found, verdict::more);
+  EXPECT_EQ(ten.a, 100);
+  EXPECT_EQ(ten.b, 200);
+  EXPECT_EQ(ten.ratio, 2);
+  b[11] = std::nan("");
+  const weft_lab::comparison nine = weft_lab::compare(a, b, {}, 1);
+  EXPECT_EQ(nine.found, verdict::unknown);
+  EXPECT_EQ(nine.a, 100);
+  EXPECT_EQ(nine.b, 200);
+}
+
 TEST(CompareTest, TheSameSeedGivesTheSameInterval) {
   const std::vector<double> a{1, 2, 3, 4, 5, 6, 7, 8, 9};
   const std::vector<double> b{2, 3, 4, 5, 6, 7, 8, 9, 1};

@@ -184,6 +184,7 @@ class io_engine final : public poller {
   std::size_t take_some(strand**& link, uint32_t& woken) noexcept;
   void complete_all(std::span<const os::io_completion> done, strand**& link, uint32_t& woken) noexcept;
   buffer_stock& stock_now() noexcept { return relieving_ ? relief_stock_ : stock_; }
+  static bool is_of_send(const os::io_completion& done) noexcept;
   strand* complete(const os::io_completion& done) noexcept;
   strand* complete(io_readiness& ready, int32_t result) noexcept;
   void begin_again(io_operation& op) noexcept;

@@ -110,6 +110,35 @@ TEST_F(EngineTest, AnOperationThatNobodyCancelledIsBegunAgain) {
   EXPECT_TRUE(reading.get().ok());
 }
 
+TEST_F(EngineTest, OfThoseThatCameTogetherWhoHasSentGoesOnLast) {
+  std::vector<int> order;
+  const auto send = [](unix_stream& on, int who, std::vector<int>& went_on) -> task<> {
+    EXPECT_TRUE((co_await on.write_some(bytes_of("x"))).ok());
+    went_on.push_back(who);
+  };
+  const auto receive = [](unix_stream& on, int who, std::vector<int>& went_on) -> task<> {
+    std::array<std::byte, 8> buffer;
+    EXPECT_TRUE((co_await on.read_some(buffer)).ok());
+    went_on.push_back(who);
+  };
+  std::vector<join_handle<void>> all;
+  all.push_back(rt().spawn(send, std::ref(both_.first), 1, std::ref(order)));
+  all.push_back(rt().spawn(receive, std::ref(both_.first), 2, std::ref(order)));
+  all.push_back(rt().spawn(send, std::ref(both_.second), 3, std::ref(order)));
+  all.push_back(rt().spawn(receive, std::ref(both_.second), 4, std::ref(order)));
+  settle(rt());
+  const std::vector<test::scripted_port::entry> begun = port().begun();
+  ASSERT_EQ(begun.size(), 4u);
+  std::vector<bool> sends;
+  for (const auto& one : begun) {
+    sends.push_back(one.request.op == detail::io_op::send);
+    port().complete(one.tag, 1);
+  }
+  ASSERT_EQ(sends, (std::vector<bool>{true, false, true, false}));
+  for (auto& one : all) one.get();
+  EXPECT_EQ(order, (std::vector<int>{2, 4, 1, 3}));
+}
+
 TEST_F(EngineTest, AnArmThatNobodyCancelledGoesOnWaiting) {
   join_handle<std::size_t> waiting = rt().spawn(
       [](unix_stream& on) -> task<std::size_t> {

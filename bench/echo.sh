@@ -5,6 +5,10 @@
 # One round runs every server once at each number of connections, in fresh processes; the rounds follow one another, so
 # that a disturbance of the machine spreads over all of them. The table has medians, and means of processor times;
 # ratios to another server are taken round by round, and are medians of those. docs/echo.md explains it.
+#
+# The part "turns" is for servers that are close to each other: all of a round are open at once, each with a client of
+# its own, and the clients take turns of 100 ms, for which they are stopped and continued. What changes on the machine
+# within seconds meets all of them alike, and rounds tell how much one start of a process differs from the next.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,12 +19,13 @@ usage: bench/echo.sh [OPTIONS]
   --rounds N           (default 5)
   --build DIR          the build folder, with samples and peers built (default build/release)
   --connections LIST   such as "1 100", the default
-  --duration TIME      of each run (default 2s)
+  --duration TIME      of each run, such as 2s (the default) or 800ms
   --bytes N            of a message (default 64)
   --servers LIST       such as "weft uring go"; default: all that are built. weft_epoll is weft's on epoll
   --cpus SERVER,CLIENT processors to run on (default 0,1)
   --idle N             connections that are open while the memory is measured (default 10000)
-  --parts LIST         of "speed calls idle", the default: times, system calls, memory
+  --parts LIST         of "speed calls idle", the default: times, system calls, memory; or "turns": speed once more,
+                       all servers in turns of 100 ms (say --rounds 16 --connections 100)
   --raw FILE           also keep every figure in FILE, tab separated
   --help               show this text
 
@@ -71,9 +76,16 @@ for name in ${servers:-weft weft_epoll uring epoll asio go tokio}; do
   fi
 done
 
+turn_ms=100
+[[ $duration =~ ^([1-9][0-9]*)(ms|s)$ ]] || die "--duration wants a time such as 2s or 800ms, not '$duration'"
+duration_ms=${BASH_REMATCH[1]}
+[[ ${BASH_REMATCH[2]} == ms ]] || duration_ms+=000
+
 work=$(mktemp -d)
 server=
-trap '[[ -z $server ]] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
+open=()  # in turns: servers and clients
+trap '[[ -z $server ]] || kill "$server" 2>/dev/null; ((${#open[@]} == 0)) || kill -KILL "${open[@]}" 2>/dev/null
+  rm -rf "$work"' EXIT
 port=$((20000 + $$ % 10000))
 figures=$work/figures
 : >"$figures"
@@ -164,10 +176,69 @@ measure_idle() {
   if ((open >= idle)); then note "$name" "$idle" idle "$(((after - before) * 1024 / idle))" 1; fi
 }
 
+now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
+
+# One after the other in the order of the round's number, so that none is always first.
+in_turns() {
+  local count=$1 round=$2 i k name begun now user system rate p50 p99 p999 requests errors
+  local -a order=() servers=() clients=() active=() users=() systems=()
+  for ((i = 0; i < ${#names[@]}; ++i)); do order+=("${names[(i + round) % ${#names[@]}]}"); done
+  local all_ms=$((${#order[@]} * (duration_ms + 1000) + 2000))
+  for ((i = 0; i < ${#order[@]}; ++i)); do
+    start "${order[i]}"
+    servers+=("$server")
+    open+=("$server")
+    begun=$(now_ms)
+    taskset -c "$client_cpu" "$load" --brief --connections "$count" --bytes "$bytes" --warm-up 0s \
+      --duration "${all_ms}ms" "127.0.0.1:$port" >"$work/client$i" &
+    clients+=("$!")
+    open+=("$!")
+    sleep 0.05
+    kill -STOP "${clients[i]}"
+    active+=($(($(now_ms) - begun - 10)))  # it takes some 10 ms to begin
+    read -r user system < <(ticks)
+    users+=("$user")
+    systems+=("$system")
+  done
+  for ((k = 0; k * turn_ms < duration_ms; ++k)); do
+    for ((i = 0; i < ${#order[@]}; ++i)); do
+      now=$(now_ms)
+      kill -CONT "${clients[i]}"
+      sleep "0.$turn_ms"
+      kill -STOP "${clients[i]}"
+      ((active[i] += $(now_ms) - now))
+    done
+  done
+  for ((i = 0; i < ${#order[@]}; ++i)); do
+    server=${servers[i]}
+    read -r user system < <(ticks)
+    users[i]=$((user - users[i]))
+    systems[i]=$((system - systems[i]))
+  done
+  # When their time is over they do nothing more but report.
+  while (($(now_ms) < begun + all_ms + 100)); do sleep 0.1; done
+  kill -CONT "${clients[@]}"
+  for ((i = 0; i < ${#order[@]}; ++i)); do
+    wait "${clients[i]}" || die "${order[i]}: the client failed"
+    server=${servers[i]}
+    stop
+    name=${order[i]}
+    read -r rate p50 p99 p999 requests errors <"$work/client$i"
+    [[ $errors == 0 ]] || die "$name: $errors connections failed"
+    note "$name" "$count" turns_rate "$(awk "BEGIN { print $requests * 1000 / ${active[i]} }")" "$round"
+    note "$name" "$count" turns_user "$(awk "BEGIN { print ${users[i]} * $tick_us / $requests }")" "$round"
+    note "$name" "$count" turns_system "$(awk "BEGIN { print ${systems[i]} * $tick_us / $requests }")" "$round"
+  done
+  open=()
+}
+
 for ((round = 1; round <= rounds; ++round)); do
-  has speed || break
+  has speed || has turns || break
   for count in $connections; do
-    for name in "${names[@]}"; do measure "$name" "$count" "$round"; done
+    if has speed; then
+      for name in "${names[@]}"; do measure "$name" "$count" "$round"; done
+    fi
+    if has turns; then in_turns "$count" "$round"; fi
   done
   printf 'round %s of %s done\n' "$round" "$rounds" >&2
 done
@@ -184,7 +255,8 @@ printf -- '- machine: %s, %s CPUs, Linux %s\n' \
 printf -- '- commit: %s; %s rounds of %s, messages of %s bytes; %s\n' \
   "$(git describe --always --dirty 2>/dev/null || echo unknown)" "$rounds" "$duration" "$bytes" "$(date -u +%Y-%m-%d)"
 awk -F '\t' -v servers="${names[*]}" -v counts="$connections" -v rounds="$rounds" -v idle="$idle" \
-  -v with_idle="$(has idle && echo 1 || echo 0)" '
+  -v with_idle="$(has idle && echo 1 || echo 0)" -v with_speed="$(has speed || has calls && echo 1 || echo 0)" \
+  -v with_turns="$(has turns && echo 1 || echo 0)" '
   function median(list, n,   i, j, t) {
     for (i = 2; i <= n; ++i)
       for (j = i; j > 1 && list[j - 1] > list[j]; --j) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
@@ -209,11 +281,32 @@ awk -F '\t' -v servers="${names[*]}" -v counts="$connections" -v rounds="$rounds
         list[++n] = value["weft", count, "rate", r] / value[server, count, "rate", r]
     return median(list, n)
   }
+  # The mean of the ratios, and its standard error.
+  function ratio_in_turns(server, count,   n, r, x, sum, squares, mean, spread) {
+    for (r = 1; r <= rounds; ++r)
+      if (value[server, count, "turns_rate", r] > 0) {
+        x = value["weft", count, "turns_rate", r] / value[server, count, "turns_rate", r]
+        ++n; sum += x; squares += x * x
+      }
+    if (n < 2) return ""
+    mean = sum / n
+    spread = squares / n - mean * mean
+    return sprintf("%.3f +- %.3f", mean, sqrt((spread > 0 ? spread : 0) / (n - 1)))
+  }
   { value[$1, $2, $3, $5] = $4 + 0 }
   END {
     n = split(servers, server, " ")
     m = split(counts, count, " ")
-    for (c = 1; c <= m; ++c) {
+    for (c = 1; c <= m && with_turns; ++c) {
+      printf "\n%s connection%s, in turns\n\n", count[c], count[c] == 1 ? "" : "s"
+      print "| server | requests/s | weft is | user us | system us |"
+      print "|---|---|---|---|---|"
+      for (s = 1; s <= n; ++s)
+        printf "| %s | %.0f | %s | %.3f | %.2f |\n", server[s], mean(server[s], count[c], "turns_rate"),
+          server[s] == "weft" ? "" : ratio_in_turns(server[s], count[c]), mean(server[s], count[c], "turns_user"),
+          mean(server[s], count[c], "turns_system")
+    }
+    for (c = 1; c <= m && with_speed; ++c) {
       printf "\n%s connection%s\n\n", count[c], count[c] == 1 ? "" : "s"
       print "| server | requests/s | weft is | p50 us | p99 us | p99.9 us | user us | system us | calls |"
       print "|---|---|---|---|---|---|---|---|---|"

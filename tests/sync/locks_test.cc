@@ -24,8 +24,7 @@ INSTANTIATE_TEST_SUITE_P(With, LocksTest, test::some_processors(), test::process
 
 TEST_P(LocksTest, ReadersShareAndAWriterIsAlone) {
   shared_mutex m;
-  std::atomic<int> readers = 0, writers = 0;
-  bool shared = false;
+  std::atomic<int> readers = 0, most_readers = 0, writers = 0;
   int64_t value = 0;
   run([&]() -> task<> {
     wait_group done;
@@ -52,15 +51,22 @@ TEST_P(LocksTest, ReadersShareAndAWriterIsAlone) {
       });
     }
     (void)co_await done.wait();
-    const shared_mutex_guard mine = co_await m.lock_shared();
-    join_handle<void> other = spawn([&]() -> task<> {
-      const shared_mutex_guard theirs = co_await m.lock_shared();
-      shared = true;
-    });
-    co_await other;
+    // Whether they have met so far is up to the schedule; now each stays until all eight are in.
+    wait_group outside;
+    outside.add(8);
+    for (int i = 0; i < 8; ++i) {
+      done.go([&]() -> task<> {
+        const shared_mutex_guard lock = co_await m.lock_shared();
+        if (const int now = ++readers; now == 8) most_readers = now;
+        outside.done();
+        (void)co_await outside.wait();
+        --readers;
+      });
+    }
+    (void)co_await done.wait();
   });
   EXPECT_EQ(value, 400);
-  EXPECT_TRUE(shared);
+  EXPECT_EQ(most_readers, 8);
 }
 
 TEST_P(LocksTest, AWaitingWriterHoldsUpLaterReaders) {

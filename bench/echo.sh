@@ -54,6 +54,9 @@ while (($# > 0)); do
 done
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "--rounds wants a number from 1, not '$rounds'"
 has() { [[ " $parts " == *" $1 "* ]]; }
+for part in $parts; do
+  [[ $part =~ ^(speed|calls|idle|turns)$ ]] || die "--parts: there is no part '$part', but speed, calls, idle and turns"
+done
 [[ $idle =~ ^[0-9]+$ ]] || die "--idle wants a number, not '$idle'"
 [[ $cpus =~ ^[0-9]+,[0-9]+$ ]] || die "--cpus wants two numbers such as 0,1, not '$cpus'"
 server_cpu=${cpus%,*} client_cpu=${cpus#*,}
@@ -284,7 +287,7 @@ awk -F '\t' -v servers="${names[*]}" -v counts="$connections" -v rounds="$rounds
   # The mean of the ratios, and its standard error.
   function ratio_in_turns(server, count,   n, r, x, sum, squares, mean, spread) {
     for (r = 1; r <= rounds; ++r)
-      if (value[server, count, "turns_rate", r] > 0) {
+      if (value[server, count, "turns_rate", r] > 0 && ("weft", count, "turns_rate", r) in value) {
         x = value["weft", count, "turns_rate", r] / value[server, count, "turns_rate", r]
         ++n; sum += x; squares += x * x
       }

@@ -348,9 +348,8 @@ WEFT_INLINE std::size_t io_engine::take_some(strand**& link, uint32_t& woken) no
   return n;
 }
 
-// Lock held. Who has sent goes behind all others. Mostly he reads next, while they answer; so answers go to the kernel
-// together and first. A peer of many connections that has nothing left to do is woken by the first of them and finds
-// more when it comes back for the next, instead of going to sleep, and being woken, for each.
+// Lock held. Who has sent goes on last: mostly it receives next, while the others answer. So the answers go to the
+// kernel together, and before the receives; docs/echo.md has what that saves a busy peer.
 void io_engine::complete_all(std::span<const os::io_completion> done, strand**& link, uint32_t& woken) noexcept {
   strand* senders = nullptr;
   strand** senders_link = &senders;

@@ -13,7 +13,8 @@
 // By the processor's driver, at its turns and when it wakes:
 //   C1 under the lock, hand the cancellations that were asked for to the port. C2 flush the port, unless no system call
 //   is wanted, and take completions; under the lock, for each: take it off the list of cancellations, end the wait.
-//   C3 as C1, since C2 may have taken a wake for a cancellation that C1 did not find. C4 make the strands ready.
+//   C3 as C1, since C2 may have taken a wake for a cancellation that C1 did not find. C4 make the strands ready, in
+//   each batch those that have sent last.
 // By a stopper, holding the lock (S4 of [stop]): put the operation on the list of cancellations, and wake the driver.
 //   The wait goes on until the kernel says that it is done (C2): until then it may write to the operation's buffer.
 // C2 begins an operation again that was interrupted, or has to wait for readiness first, unless it was asked to end:
